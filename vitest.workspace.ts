@@ -1,0 +1,40 @@
+/**
+ * The test configuration. Vitest 5 does not look for this name by itself: pass it with `--config`.
+ *
+ * Every package is a project. Its `*.integration.test.ts` files, which talk to real servers, are a second project that
+ * runs when the other tests are done, one file at a time and with longer timeouts.
+ */
+import { globSync } from "node:fs"
+import { basename, dirname, join } from "node:path"
+import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config"
+
+const tests = "test/**/*.test.ts"
+const integrationTests = "test/**/*.integration.test.ts"
+
+const projectsOf = (root: string): Array<TestProjectInlineConfiguration> => {
+  const name = basename(root)
+  const projects: Array<TestProjectInlineConfiguration> = [
+    { root, test: { name, environment: "node", include: [tests], exclude: [integrationTests] } }
+  ]
+  if (globSync(integrationTests, { cwd: root }).length > 0) {
+    projects.push({
+      root,
+      test: {
+        name: `${name}:integration`,
+        environment: "node",
+        include: [integrationTests],
+        testTimeout: 60_000,
+        hookTimeout: 60_000,
+        maxWorkers: 1,
+        sequence: { groupOrder: 1 }
+      }
+    })
+  }
+  return projects
+}
+
+const roots = globSync("packages/*/package.json", { cwd: import.meta.dirname })
+  .sort()
+  .map((manifest) => join(import.meta.dirname, dirname(manifest)))
+
+export default defineConfig({ test: { projects: roots.flatMap(projectsOf), passWithNoTests: true } })
