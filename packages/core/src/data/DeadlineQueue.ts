@@ -91,7 +91,8 @@ export class DeadlineQueue<T extends Expiring<T>> {
 
   /** Takes out one member whose deadline is at or before `now`, earliest first. */
   takeExpired(now: number): T | undefined {
-    if (this.next() > now) return undefined
+    // The size is asked too because `now` can be Infinity, which is what next() says of an empty queue.
+    if (this.next() > now || this.size === 0) return undefined
     const node = this.#heap[0]!.head!
     this.remove(node)
     return node

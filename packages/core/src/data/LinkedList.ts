@@ -11,8 +11,8 @@
  * @category models
  * @since 0.1.0
  */
-export interface Linked<T> {
-  list: LinkedList<T & Linked<T>> | undefined
+export interface Linked<T extends Linked<T>> {
+  list: LinkedList<T> | undefined
   previous: T | undefined
   next: T | undefined
 }
@@ -28,7 +28,7 @@ export class LinkedList<T extends Linked<T>> {
 
   addFirst(node: T): void {
     if (node.list !== undefined) throw new Error("BUG: member is in a list already")
-    node.list = this as never
+    node.list = this
     node.previous = undefined
     node.next = this.head
     if (this.head === undefined) this.tail = node
@@ -39,7 +39,7 @@ export class LinkedList<T extends Linked<T>> {
 
   addLast(node: T): void {
     if (node.list !== undefined) throw new Error("BUG: member is in a list already")
-    node.list = this as never
+    node.list = this
     node.next = undefined
     node.previous = this.tail
     if (this.tail === undefined) this.head = node
@@ -50,7 +50,7 @@ export class LinkedList<T extends Linked<T>> {
 
   /** Takes a member out, wherever it stands. */
   remove(node: T): void {
-    if (node.list !== (this as never)) throw new Error("BUG: member is not in this list")
+    if (node.list !== this) throw new Error("BUG: member is not in this list")
     if (node.previous === undefined) this.head = node.next
     else node.previous.next = node.next
     if (node.next === undefined) this.tail = node.previous

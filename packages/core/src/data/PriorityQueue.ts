@@ -13,7 +13,7 @@ import { type Linked, LinkedList } from "./LinkedList.ts"
  * @category models
  * @since 0.1.0
  */
-export interface Prioritised<T> extends Linked<T> {
+export interface Prioritised<T extends Prioritised<T>> extends Linked<T> {
   readonly priority: number
 }
 
@@ -55,8 +55,8 @@ export class PriorityQueue<T extends Prioritised<T>> {
     const members = node.list!
     members.remove(node)
     this.size--
-    if (members.size === 0 && members !== (this.#recent!.members as never)) {
-      this.#levels.splice(this.#levels.findIndex((level) => level.members === (members as never)), 1)
+    if (members.size === 0 && members !== this.#recent!.members) {
+      this.#levels.splice(this.#levels.findIndex((level) => level.members === members), 1)
     }
   }
 

@@ -1,0 +1,523 @@
+/**
+ * Who may hold how many, and in which order.
+ *
+ * Every pool is an admission in front of a store. The admission owns the queue of waiting leases, their deadlines, the
+ * pool's lifecycle and the counts of items by state; it never looks into an item. The {@link Store} owns the items: it
+ * hands out what can be used this instant, and is told when somebody waits and when a lease has ended.
+ *
+ * All of it is plain synchronous state. A waiter is given its item in the same step in which it leaves the queue, so that
+ * nobody can overtake it, and a waiter that leaves frees its place in constant time.
+ *
+ * @since 0.1.0
+ */
+import * as Cause from "effect/Cause"
+import { Clock } from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import { Alarm, Background } from "./Background.ts"
+import * as CoarseClock from "./CoarseClock.ts"
+import { DeadlineQueue } from "./data/DeadlineQueue.ts"
+import { PriorityQueue } from "./data/PriorityQueue.ts"
+import { wake } from "./internal/handOver.ts"
+import type { Entry, Lease } from "./Lease.ts"
+import { Observer } from "./Observer.ts"
+import type { WaitOutcome } from "./PoolEvent.ts"
+import * as PoolError from "./PoolError.ts"
+import type { PoolStats } from "./PoolStats.ts"
+
+/**
+ * `open` serves; `suspended` lets callers queue but serves nobody; `draining` refuses callers and waits for the leases
+ * that are out; `closed` has, or is about to have, nothing left.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Lifecycle = "open" | "suspended" | "draining" | "closed"
+
+/**
+ * What a kind of pool brings: its items.
+ *
+ * The methods run synchronously inside a caller's step; none may throw. They keep {@link Admission.idle},
+ * {@link Admission.used}, {@link Admission.creating} and {@link Admission.destroying} true.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Store<A, E> {
+  /** An item that can be handed out this instant, counted as used from now on. */
+  take(now: number): Entry<A> | undefined
+  /** A lease on `entry` has ended and is no longer among its holders. */
+  giveBack(entry: Entry<A>, lease: Lease<A>, exit: Exit.Exit<unknown, unknown>, now: number): void
+  /** Something changed that may call for items: a waiter, a destroyed item, a resize. */
+  replenish(): void
+  /** Whether a lease that takes part only if an item is idle may still get one. */
+  mayOffer(): boolean
+  /** Why nobody can be served for the time being, if waiting is pointless. */
+  refusal(): Effect.Effect<never, E> | undefined
+  /** What a lease is told whose deadline passed before it was served. `undefined` means {@link PoolError.AcquireTimeout}. */
+  timeoutFailure(): Effect.Effect<never, E> | undefined
+  /** The last failure to create an item, in words, while items cannot be created. */
+  lastCreateFailure(): string | undefined
+  /** The leases that are out, in no particular order. */
+  leases(): Iterable<Lease<A>>
+  /** Gives up all that is not in use, and what is in use as it comes back. */
+  shutdown(): void
+  /** The grace is over: gives up what is in use as well. */
+  abandon(): void
+  /** Never hands this item out again: destroyed now if idle, at the end of its leases if in use. */
+  invalidate(item: A): void
+  /** `min` or `max` changed: gives up what is too much. */
+  resized(): void
+  /** What only this kind of pool has to say in its stats. */
+  details(): PoolStats["details"]
+}
+
+/**
+ * @category options
+ * @since 0.1.0
+ */
+export interface Settings {
+  readonly name: string
+  readonly min: number
+  readonly max: number
+  /** In milliseconds. */
+  readonly acquireTimeout: number
+  readonly maxWaiters: number
+  readonly tracksCallSites: boolean
+}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export class Admission<A, out E = unknown> {
+  readonly name: string
+  min: number
+  max: number
+  readonly acquireTimeout: number
+  readonly maxWaiters: number
+  /** Whether leases note where they were taken: set while leak detection is on. */
+  readonly tracksCallSites: boolean
+  readonly clock: CoarseClock.CoarseClock
+  readonly background: Background
+  readonly observer: Observer
+
+  lifecycle: Lifecycle = "open"
+  idle = 0
+  used = 0
+  creating = 0
+  destroying = 0
+  readonly waiters = new PriorityQueue<Lease<A>>()
+
+  /** Set once, before anything else happens. */
+  store!: Store<A, E>
+  readonly #deadlines = new DeadlineQueue<Lease<A>>()
+  readonly #deadline: Alarm
+  /** How many of the waiters take part only if an item is idle. */
+  #optional = 0
+  #lastLease = 0
+  /** Errors that say nothing about the moment are made once. */
+  readonly #errors = new Map<string, PoolError.PoolError>()
+  readonly #whenChanged = new Set<() => void>()
+
+  constructor(settings: Settings, context: Context.Context<never>) {
+    this.name = settings.name
+    this.min = settings.min
+    this.max = settings.max
+    this.acquireTimeout = settings.acquireTimeout
+    this.maxWaiters = settings.maxWaiters
+    this.tracksCallSites = settings.tracksCallSites
+    this.clock = CoarseClock.make(Context.get(context, Clock))
+    this.background = new Background(context)
+    this.observer = new Observer(settings.name, this.clock)
+    this.#deadline = new Alarm(this.background, this.clock, (now) => this.#expire(now))
+  }
+
+  get pending(): number {
+    return this.waiters.size
+  }
+
+  /** Items that exist or are about to: what `max` bounds. */
+  get live(): number {
+    return this.idle + this.used + this.creating + this.destroying
+  }
+
+  // The lease path ---------------------------------------------------------------------------------------------------
+
+  /** Gives the lease an item if one can be had this instant. */
+  take(lease: Lease<A>): boolean {
+    // Whoever waits goes first. (With an item idle there are waiters only while the pool is suspended.)
+    if (this.lifecycle !== "open" || this.waiters.size > 0) return false
+    const now = this.clock.now()
+    const entry = this.store.take(now)
+    if (entry === undefined) return false
+    this.observer.wait.record(0)
+    this.#hold(lease, entry, now, 0)
+    return true
+  }
+
+  /** Queues the lease; the effect ends when it has been served, has failed or has left. */
+  wait(lease: Lease<A>): Effect.Effect<any, any, any> {
+    const timeout = lease.options?.timeout ?? this.acquireTimeout
+    const refusal = this.#refuse(lease, timeout)
+    if (refusal !== undefined) return refusal
+    const fiber = lease.fiber!
+    const isTraced = fiber.cache.tracerEnabled && fiber.cache.span !== undefined
+    const queued = Effect.callback<any, any, any>((resume) => {
+      // Woken, a lease goes on with what it holds the item for. A span is to cover the wait alone.
+      lease.resume = isTraced ? (effect) => resume(effect === lease ? Effect.void : effect) : resume
+      this.#enqueue(lease, timeout)
+      // Between the try and this step the fiber may have yielded and an item come free.
+      this.serve()
+    })
+    if (!isTraced) return queued
+    return Effect.flatMap(
+      Effect.withSpan(queued, "pool.wait", { attributes: { "pool.name": this.name } }),
+      (answer) => lease.state === "held" ? lease.run() : Exit.succeed(answer)
+    )
+  }
+
+  /** Ends the holding of a lease. */
+  giveBack(lease: Lease<A>, exit: Exit.Exit<unknown, unknown>): void {
+    const now = this.clock.now()
+    const entry = lease.entry!
+    const used = now - lease.since
+    this.observer.released++
+    this.observer.use.record(used)
+    unlink(entry, lease)
+    if (this.observer.isListening) {
+      this.observer.emit({
+        _tag: "LeaseReleased",
+        item: entry.id,
+        lease: this.leaseId(lease),
+        used,
+        outcome: outcomeOf(exit)
+      })
+    }
+    this.store.giveBack(entry, lease, exit, now)
+    if (this.#whenChanged.size > 0) this.changed()
+  }
+
+  /** Takes a waiting lease out of the queue because its fiber was interrupted. */
+  leave(lease: Lease<A>): void {
+    this.#dequeue(lease)
+    this.#waitEnded(lease, "interrupted")
+  }
+
+  /** Hands an item, counted as used already, to the first waiter; `false` if nobody may have it. */
+  offer(entry: Entry<A>, now: number): boolean {
+    if (this.lifecycle !== "open") return false
+    const lease = this.waiters.first()
+    if (lease === undefined) return false
+    this.#dequeue(lease)
+    const waited = now - lease.since
+    this.observer.wait.record(waited)
+    this.#hold(lease, entry, now, waited)
+    wake(lease)
+    return true
+  }
+
+  /** Gives waiters what can be handed out, then lets the store see to the rest. */
+  serve(): void {
+    if (this.lifecycle === "open" && this.waiters.size > 0) {
+      const now = this.clock.now()
+      while (this.waiters.size > 0) {
+        const entry = this.store.take(now)
+        if (entry === undefined) break
+        this.offer(entry, now)
+      }
+    }
+    this.store.replenish()
+    if (this.#optional > 0 && this.lifecycle === "open" && !this.store.mayOffer()) this.#decline()
+  }
+
+  /** Ends the wait of everybody in the queue with a failure. */
+  failWaiters(failure: Effect.Effect<never, unknown>, outcome: WaitOutcome): void {
+    // Failing one may bring in others, who were not there when the failure was decided.
+    for (const lease of Array.from(this.waiters)) {
+      if (lease.state === "waiting") this.#answer(lease, failure, outcome)
+    }
+  }
+
+  // Lifecycle --------------------------------------------------------------------------------------------------------
+
+  suspend(): void {
+    if (this.lifecycle !== "open") return
+    this.lifecycle = "suspended"
+    this.observer.emit({ _tag: "Suspended" })
+    // Who takes part only if an item is idle would now wait.
+    if (this.#optional > 0) this.#decline()
+  }
+
+  resume(): void {
+    if (this.lifecycle !== "suspended") return
+    this.lifecycle = "open"
+    this.observer.emit({ _tag: "Resumed" })
+    this.serve()
+  }
+
+  resize(min: number, max: number): void {
+    this.min = min
+    this.max = max
+    this.#errors.clear()
+    this.observer.emit({ _tag: "Resized", min, max })
+    this.store.resized()
+    this.serve()
+  }
+
+  /** Refuses new leases, waits until the last one is back or the grace (in milliseconds) is over, then closes. */
+  drain(grace: number): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.lifecycle === "open" || this.lifecycle === "suspended") {
+        this.lifecycle = "draining"
+        this.observer.emit({ _tag: "Draining" })
+        this.failWaiters(Effect.fail(this.#error("Closed")), "closed")
+      }
+      return Effect.andThen(this.#until(() => this.used === 0, grace), this.close(0))
+    })
+  }
+
+  /** Closes; ends when nothing is left, or when the grace is over and what was left has been given up. */
+  close(grace: number): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.lifecycle !== "closed") {
+        this.lifecycle = "closed"
+        this.#deadline.clear()
+        this.failWaiters(Effect.fail(this.#error("Closed")), "closed")
+        this.store.shutdown()
+      }
+      return Effect.andThen(
+        this.#until(() => this.used === 0, grace),
+        Effect.suspend(() => {
+          this.store.abandon()
+          return this.#until(() => this.live === 0, Infinity)
+        })
+      )
+    })
+  }
+
+  /** To be called by the store whenever an item has ceased to be. */
+  changed(): void {
+    for (const look of Array.from(this.#whenChanged)) look()
+  }
+
+  /** Ends when `condition` holds or `grace` milliseconds are over. */
+  #until(condition: () => boolean, grace: number): Effect.Effect<void> {
+    return Effect.callback<void>((resume) => {
+      if (condition() || grace === 0) return resume(Effect.void)
+      let cancel: (() => void) | undefined
+      const end = (): void => {
+        this.#whenChanged.delete(look)
+        cancel?.()
+      }
+      const look = (): void => {
+        if (!condition()) return
+        end()
+        resume(Effect.void)
+      }
+      this.#whenChanged.add(look)
+      if (grace !== Infinity) {
+        cancel = this.background.after(grace, () => {
+          cancel = undefined
+          end()
+          resume(Effect.void)
+        })
+      }
+      return Effect.sync(end)
+    })
+  }
+
+  // Inside -----------------------------------------------------------------------------------------------------------
+
+  #hold(lease: Lease<A>, entry: Entry<A>, now: number, waited: number): void {
+    lease.state = "held"
+    lease.entry = entry
+    lease.since = now
+    const holder = entry.holder
+    if (holder !== undefined) {
+      lease.next = holder
+      holder.previous = lease
+    }
+    entry.holder = lease
+    this.observer.acquired++
+    if (this.observer.isListening) {
+      this.observer.emit({ _tag: "LeaseAcquired", item: entry.id, lease: this.leaseId(lease), waited })
+    }
+  }
+
+  #enqueue(lease: Lease<A>, timeout: number): void {
+    const now = this.clock.now()
+    lease.state = "waiting"
+    lease.since = now
+    lease.deadline = now + timeout
+    this.waiters.add(lease)
+    if (lease.isOptional) this.#optional++
+    if (timeout !== Infinity) {
+      this.#deadlines.add(lease)
+      this.#deadline.set(lease.deadline)
+    }
+    if (this.observer.isListening) {
+      this.observer.emit({ _tag: "WaitStarted", lease: this.leaseId(lease), pending: this.pending })
+    }
+  }
+
+  #dequeue(lease: Lease<A>): void {
+    this.waiters.remove(lease)
+    this.#deadlines.remove(lease)
+    if (lease.isOptional) this.#optional--
+  }
+
+  /** Why this lease may not even queue. */
+  #refuse(lease: Lease<A>, timeout: number): Effect.Effect<any, any> | undefined {
+    if (this.lifecycle === "draining" || this.lifecycle === "closed") return Effect.fail(this.#error("Closed"))
+    if (lease.isOptional) {
+      // Nobody is overtaken: with others waiting there is nothing idle to be had.
+      return this.lifecycle === "open" && this.waiters.size === 0 && this.store.mayOffer()
+        ? undefined
+        : Exit.succeed(Option.none())
+    }
+    if (timeout <= 0) {
+      this.observer.exhausted++
+      return Effect.fail(this.#error(this.lifecycle === "suspended" ? "Suspended" : "Exhausted"))
+    }
+    const refusal = this.store.refusal()
+    if (refusal !== undefined) return refusal
+    if (this.waiters.size >= this.maxWaiters) {
+      this.observer.exhausted++
+      return Effect.fail(this.#error("QueueFull"))
+    }
+    return undefined
+  }
+
+  /** Takes a lease out of the queue and ends its wait with `answer`. */
+  #answer(lease: Lease<A>, answer: Effect.Effect<unknown, unknown>, outcome: WaitOutcome): void {
+    this.#dequeue(lease)
+    lease.state = "ended"
+    this.#waitEnded(lease, outcome)
+    const resume = lease.resume
+    lease.resume = undefined
+    resume?.(answer)
+  }
+
+  #waitEnded(lease: Lease<A>, outcome: WaitOutcome): void {
+    if (!this.observer.isListening) return
+    const waited = this.clock.now() - lease.since
+    this.observer.emit({ _tag: "WaitEnded", lease: this.leaseId(lease), waited, outcome })
+  }
+
+  #decline(): void {
+    for (const lease of Array.from(this.waiters)) {
+      if (lease.isOptional && lease.state === "waiting") this.#answer(lease, Exit.succeed(Option.none()), "declined")
+    }
+  }
+
+  #expire(now: number): void {
+    let shared: ReturnType<Admission<A, E>["explain"]> | undefined
+    for (let lease = this.#deadlines.takeExpired(now); lease !== undefined; lease = this.#deadlines.takeExpired(now)) {
+      this.observer.timeouts++
+      shared ??= this.explain()
+      const failure = this.store.timeoutFailure() ?? Effect.fail(this.#timedOut(lease, now, shared))
+      this.#answer(lease, lease.isOptional ? Exit.succeed(Option.none()) : failure, "timeout")
+    }
+    const next = this.#deadlines.next()
+    if (next !== Infinity) this.#deadline.set(next)
+  }
+
+  #timedOut(
+    lease: Lease<A>,
+    now: number,
+    explanation: ReturnType<Admission<A, E>["explain"]>
+  ): PoolError.PoolError {
+    const heldByCaller = this.heldBy(lease)
+    if (heldByCaller > 0) {
+      this.observer.emit({ _tag: "NestedAcquire", lease: this.leaseId(lease), held: heldByCaller })
+      this.warn(
+        `Pool "${this.name}": a fiber that holds ${heldByCaller} of its items timed out waiting for another. Nested` +
+          " acquires from an exhausted pool deadlock: pass the item on instead."
+      )
+    }
+    return PoolError.make(() =>
+      new PoolError.AcquireTimeout({
+        pool: this.name,
+        phase: "queue",
+        waited: now - lease.since,
+        explanation: { ...explanation, heldByCaller }
+      }, { disableChecks: true })
+    )
+  }
+
+  /** How many items of this pool the lease's own fiber holds. */
+  heldBy(lease: Lease<A>): number {
+    let held = 0
+    for (const other of this.store.leases()) if (other.fiber === lease.fiber) held++
+    return held
+  }
+
+  /** The state of the pool in the words of {@link PoolError.AcquireTimeout}. */
+  explain(): Omit<PoolError.AcquireTimeout["explanation"], "heldByCaller"> {
+    let oldest: Lease<A> | undefined
+    for (const lease of this.store.leases()) {
+      if (oldest === undefined || lease.since < oldest.since) oldest = lease
+    }
+    return {
+      idle: this.idle,
+      used: this.used,
+      creating: this.creating,
+      pending: this.pending,
+      max: this.max,
+      oldestLease: oldest === undefined ? undefined : this.clock.now() - oldest.since,
+      oldestLeaseTakenAt: oldest?.callSite,
+      lastCreateFailure: this.store.lastCreateFailure()
+    }
+  }
+
+  /** Logs a warning from the pool itself. */
+  warn(message: string, cause?: unknown): void {
+    this.background.fork(cause === undefined ? Effect.logWarning(message) : Effect.logWarning(message, cause))
+  }
+
+  #error(tag: "Closed" | "Exhausted" | "Suspended" | "QueueFull"): PoolError.PoolError {
+    let error = this.#errors.get(tag)
+    if (error === undefined) {
+      error = PoolError.make(() => {
+        switch (tag) {
+          case "Closed":
+            return new PoolError.Closed({ pool: this.name })
+          case "Exhausted":
+            return new PoolError.Exhausted({ pool: this.name, max: this.max })
+          case "Suspended":
+            return new PoolError.Suspended({ pool: this.name })
+          case "QueueFull":
+            return new PoolError.QueueFull({ pool: this.name, maxWaiters: this.maxWaiters })
+        }
+      })
+      this.#errors.set(tag, error)
+    }
+    return error
+  }
+
+  /** The number under which events speak of a lease, given when somebody first asks. */
+  leaseId(lease: Lease<A>): number {
+    if (lease.id === 0) lease.id = ++this.#lastLease
+    return lease.id
+  }
+}
+
+const unlink = <A>(entry: Entry<A>, lease: Lease<A>): void => {
+  if (lease.previous === undefined) entry.holder = lease.next
+  else lease.previous.next = lease.next
+  if (lease.next !== undefined) lease.next.previous = lease.previous
+  lease.previous = undefined
+  lease.next = undefined
+}
+
+const outcomeOf = (exit: Exit.Exit<unknown, unknown>): "success" | "failure" | "defect" | "interrupted" =>
+  Exit.isSuccess(exit)
+    ? "success"
+    : Cause.hasInterrupts(exit.cause)
+    ? "interrupted"
+    : Cause.hasDies(exit.cause)
+    ? "defect"
+    : "failure"

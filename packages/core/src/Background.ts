@@ -1,0 +1,117 @@
+/**
+ * Work that a pool does in fibers of its own, with callbacks into its plain state.
+ *
+ * A pool's bookkeeping is synchronous; only what the user gave it (create, validate, reset, check, destroy) takes time.
+ * {@link Background.run} runs such an effect and calls back exactly once: with its exit, or with `undefined` when its
+ * time is over. An effect that does not react to its interruption is left behind, never waited for, so that it cannot
+ * take a slot with it; what it still produces goes to `late`.
+ *
+ * @since 0.1.0
+ */
+import type * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import type { CoarseClock } from "./CoarseClock.ts"
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export class Background {
+  readonly #context: Context.Context<never>
+  readonly #fibers = new Set<Fiber.Fiber<unknown, unknown>>()
+
+  constructor(context: Context.Context<never>) {
+    this.#context = context
+  }
+
+  /** Starts an effect at once and runs it to its end. */
+  fork<A, E>(effect: Effect.Effect<A, E>): Fiber.Fiber<A, E> {
+    const fiber = Effect.runForkWith(this.#context)(effect)
+    if (fiber.pollUnsafe() === undefined) {
+      this.#fibers.add(fiber)
+      fiber.addObserver(() => this.#fibers.delete(fiber))
+    }
+    return fiber
+  }
+
+  /** Runs `effect` for at most `timeout` milliseconds. The callbacks must not throw. */
+  run<A, E>(options: {
+    readonly effect: Effect.Effect<A, E>
+    readonly timeout: number
+    readonly done: (exit: Exit.Exit<A, E> | undefined) => void
+    readonly late?: ((exit: Exit.Exit<A, E>) => void) | undefined
+  }): void {
+    const fiber = this.fork(options.effect)
+    const exit = fiber.pollUnsafe()
+    if (exit !== undefined) return options.done(exit)
+    let isSettled = false
+    let cancelTimeout: (() => void) | undefined
+    fiber.addObserver((exit) => {
+      if (isSettled) return options.late?.(exit)
+      isSettled = true
+      cancelTimeout?.()
+      options.done(exit)
+    })
+    if (options.timeout === Infinity) return
+    cancelTimeout = this.after(options.timeout, () => {
+      isSettled = true
+      options.done(undefined)
+      fiber.interruptUnsafe()
+    })
+  }
+
+  /** Calls `f` once, in `millis` milliseconds of the pool's clock, unless cancelled before. */
+  after(millis: number, f: () => void): () => void {
+    const fiber = this.fork(Effect.andThen(Effect.sleep(Duration.millis(millis)), Effect.sync(f)))
+    return () => fiber.interruptUnsafe()
+  }
+
+  /** Asks everything that still runs to stop, and does not wait for it. */
+  interruptAll(): void {
+    for (const fiber of Array.from(this.#fibers)) fiber.interruptUnsafe()
+  }
+}
+
+/**
+ * One alarm that can be set again and again; the earliest setting counts.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class Alarm {
+  readonly #background: Background
+  readonly #clock: CoarseClock
+  readonly #ring: (now: number) => void
+  #at = Infinity
+  #cancel: (() => void) | undefined = undefined
+
+  constructor(background: Background, clock: CoarseClock, ring: (now: number) => void) {
+    this.#background = background
+    this.#clock = clock
+    this.#ring = ring
+  }
+
+  /** Makes sure that the alarm rings at `at`, in milliseconds of the pool's clock, or before. */
+  set(at: number): void {
+    if (at >= this.#at) return
+    this.clear()
+    this.#at = at
+    // Timers count whole milliseconds and may be early by a fraction of one: at least 1, so that no alarm spins.
+    const millis = Math.max(1, Math.ceil(at - this.#clock.now()))
+    this.#cancel = this.#background.after(millis, () => {
+      this.#at = Infinity
+      this.#cancel = undefined
+      this.#ring(this.#clock.now())
+    })
+  }
+
+  clear(): void {
+    this.#at = Infinity
+    const cancel = this.#cancel
+    this.#cancel = undefined
+    cancel?.()
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * Options that make no sense, and the checks that find them.
+ *
+ * Options are checked once, when a pool is made or resized. A check that fails throws {@link InvalidOptions}; constructors
+ * run their checks through {@link check}, which turns that into a typed failure.
+ *
+ * @since 0.1.0
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+
+/**
+ * Names the pool, the field, the value it was given and the rule it breaks.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class InvalidOptions extends Schema.TaggedError<InvalidOptions>("effect-pools/InvalidOptions")(
+  "InvalidOptions",
+  {
+    pool: Schema.String,
+    field: Schema.String,
+    value: Schema.String,
+    rule: Schema.String
+  }
+) {
+  override get message(): string {
+    return `Pool "${this.pool}": option "${this.field}" ${this.rule}, but is ${this.value}`
+  }
+}
+
+/**
+ * Runs checks and the construction that depends on them.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const check = <A>(f: () => A): Effect.Effect<A, InvalidOptions> =>
+  Effect.suspend(() => {
+    try {
+      return Effect.succeed(f())
+    } catch (error) {
+      return error instanceof InvalidOptions ? Effect.fail(error) : Effect.die(error)
+    }
+  })
+
+/**
+ * The checks for one pool's options. Each returns the checked value, or the default where the option is `undefined`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class Checks {
+  readonly pool: string
+
+  constructor(pool: string) {
+    this.pool = pool
+  }
+
+  /** Refuses a value: the rule is a phrase that follows the field's name, such as "must be at least 1". */
+  refuse(field: string, value: unknown, rule: string): never {
+    throw new InvalidOptions({ pool: this.pool, field, value: show(value), rule })
+  }
+
+  integer(field: string, value: number | undefined, fallback: number, min: number): number {
+    if (value === undefined) return fallback
+    if (!Number.isSafeInteger(value) || value < min) this.refuse(field, value, `must be a whole number of at least ${min}`)
+    return value
+  }
+
+  /** A whole number, or `Infinity` for "no limit". */
+  limit(field: string, value: number | undefined, fallback: number, min: number): number {
+    return value === Infinity ? value : this.integer(field, value, fallback, min)
+  }
+
+  finite(field: string, value: number | undefined, fallback: number, min: number, max: number): number {
+    if (value === undefined) return fallback
+    if (!Number.isFinite(value) || value < min || value > max) {
+      this.refuse(field, value, `must be a number between ${min} and ${max}`)
+    }
+    return value
+  }
+
+  /** A duration in milliseconds. Zero and infinity are refused unless allowed. */
+  millis(
+    field: string,
+    value: Duration.Input | undefined,
+    fallback: number,
+    allow: { readonly zero?: boolean; readonly infinity?: boolean } = {}
+  ): number {
+    if (value === undefined) return fallback
+    const parsed = Duration.fromInput(value)
+    // A negative input is read as zero by `Duration`, so its sign is looked at here.
+    if (Option.isNone(parsed) || isNegative(value)) return this.refuse(field, value, "must be a duration")
+    const millis = Duration.toMillis(parsed.value)
+    if (Number.isNaN(millis)) this.refuse(field, value, "must be a duration")
+    if (millis === 0 && allow.zero !== true) this.refuse(field, value, "must be longer than zero")
+    if (millis === Infinity && allow.infinity !== true) this.refuse(field, value, "must be finite")
+    return millis
+  }
+
+  callback<F>(field: string, value: F | undefined): F | undefined {
+    if (value !== undefined && typeof value !== "function") this.refuse(field, value, "must be a function")
+    return value
+  }
+
+  oneOf<const A extends string>(field: string, value: A | undefined, fallback: A, allowed: ReadonlyArray<A>): A {
+    if (value === undefined) return fallback
+    if (!allowed.includes(value)) this.refuse(field, value, `must be one of ${allowed.join(", ")}`)
+    return value
+  }
+
+  /** A name that errors, metrics and logs can carry. */
+  name(value: string | undefined, fallback: string): string {
+    if (value === undefined) return fallback
+    if (typeof value !== "string" || value.trim() === "") this.refuse("name", value, "must be a string that is not empty")
+    return value
+  }
+
+  /** Refuses fields that the pool does not know: a misspelt option would otherwise be ignored in silence. */
+  known(options: object, fields: ReadonlySet<string>): void {
+    for (const field of Object.keys(options)) {
+      if (!fields.has(field)) this.refuse(field, (options as Record<string, unknown>)[field], "is not known to this pool")
+    }
+  }
+}
+
+const isNegative = (value: unknown): boolean =>
+  typeof value === "number" || typeof value === "bigint"
+    ? value < 0
+    : typeof value === "string" && value.trimStart().startsWith("-")
+
+const show = (value: unknown): string => {
+  if (typeof value === "string") return JSON.stringify(value)
+  if (typeof value === "function") return "a function"
+  if (typeof value === "object" && value !== null && !Duration.isDuration(value)) {
+    return Array.isArray(value) ? "an array" : "an object"
+  }
+  return String(value)
+}

@@ -1,0 +1,55 @@
+/**
+ * What a pool counts, times and tells. Counting is unconditional and costs an increment; telling happens only while
+ * somebody listens.
+ *
+ * @since 0.1.0
+ */
+import type { CoarseClock } from "./CoarseClock.ts"
+import { Histogram } from "./data/Histogram.ts"
+import { type DestroyReason, destroyReasons, type Detail, type PoolEvent } from "./PoolEvent.ts"
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export class Observer {
+  acquired = 0
+  released = 0
+  created = 0
+  createFailed = 0
+  timeouts = 0
+  exhausted = 0
+  readonly destroyed: Record<DestroyReason, number> = Object.fromEntries(
+    destroyReasons.map((reason) => [reason, 0])
+  ) as Record<DestroyReason, number>
+  readonly wait = new Histogram()
+  readonly use = new Histogram()
+  readonly create = new Histogram()
+  /** Whether anybody listens. Look here before building an event. */
+  isListening = false
+
+  readonly #pool: string
+  readonly #clock: CoarseClock
+  readonly #listeners = new Set<(event: PoolEvent) => void>()
+
+  constructor(pool: string, clock: CoarseClock) {
+    this.#pool = pool
+    this.#clock = clock
+  }
+
+  /** Calls `listener` with every event until the returned function is called. The listener must not throw. */
+  listen(listener: (event: PoolEvent) => void): () => void {
+    this.#listeners.add(listener)
+    this.isListening = true
+    return () => {
+      this.#listeners.delete(listener)
+      this.isListening = this.#listeners.size > 0
+    }
+  }
+
+  emit(detail: Detail): void {
+    if (!this.isListening) return
+    const event = { ...detail, pool: this.#pool, at: this.#clock.wall() } as PoolEvent
+    for (const listener of this.#listeners) listener(event)
+  }
+}

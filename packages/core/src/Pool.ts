@@ -1,0 +1,420 @@
+/**
+ * What every kind of pool offers. A kind brings its store and its options; taking, waiting, reporting and ending are
+ * the same for all and live here.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { dual } from "effect/Function"
+import type * as Option from "effect/Option"
+import { type Pipeable, pipeArguments } from "effect/Pipeable"
+import { hasProperty } from "effect/Predicate"
+import * as Queue from "effect/Queue"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as Tracer from "effect/Tracer"
+import { Admission, type Settings, type Store } from "./Admission.ts"
+import { check, Checks, type InvalidOptions } from "./InvalidOptions.ts"
+import * as Lease from "./Lease.ts"
+import type { PoolError } from "./PoolError.ts"
+import type { PoolEvent } from "./PoolEvent.ts"
+import * as PoolMetrics from "./PoolMetrics.ts"
+import { PoolRegistry, type RegisteredPool } from "./PoolRegistry.ts"
+import type { PoolStats } from "./PoolStats.ts"
+
+const TypeId = "~@effect-pools/core/Pool"
+
+/**
+ * A pool of items of type `A`; creating one can fail with `E`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Pool<in out A, out E = never> extends Pipeable {
+  readonly [TypeId]: typeof TypeId
+  /** Unique among the open pools of the registry. */
+  readonly name: string
+  readonly kind: string
+  /** The pool's state. For those who build pools; applications use the functions. */
+  readonly admission: Admission<A, E>
+}
+
+/**
+ * @category guards
+ * @since 0.1.0
+ */
+export const isPool = (u: unknown): u is Pool<unknown, unknown> => hasProperty(u, TypeId)
+
+/**
+ * What one call may ask for.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface AcquireOptions {
+  /** Waiters with a higher priority are served first; among equals, who came first. Any finite number; default 0. */
+  readonly priority?: number | undefined
+  /**
+   * Replaces the pool's `acquireTimeout` for this call. `0` means: do not wait, fail with `Exhausted` (or `Suspended`)
+   * if no item can be had at once.
+   */
+  readonly acquireTimeout?: Duration.Input | undefined
+}
+
+// Construction -------------------------------------------------------------------------------------------------------
+
+/**
+ * Opens a pool in the surrounding scope: enters it in the registry and among the metrics, and closes it with the scope.
+ * For those who build a kind of pool.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const open = <A, E, S extends Store<A, E>>(definition: {
+  readonly kind: string
+  readonly settings: Settings
+  /** How long closing waits for leases that are out, in milliseconds. */
+  readonly closeGrace: number
+  /** Makes the store. It may start work of its own at once. */
+  readonly store: (admission: Admission<A, E>, context: Context.Context<never>) => S
+}): Effect.Effect<Pool<A, E> & { readonly store: S }, never, Scope.Scope> =>
+  Effect.uninterruptible(Effect.gen(function*() {
+    const scope = yield* Effect.scope
+    // Background work is nobody's child: it outlives the span in which the pool was made.
+    const context = Context.omit(Tracer.ParentSpan, Scope.Scope)(yield* Effect.context<never>()) as Context.Context<never>
+    const registry = Context.get(context, PoolRegistry)
+    const asked = definition.settings.name
+    const name = registry.claimUnsafe(asked)
+    const admission = new Admission<A, E>({ ...definition.settings, name }, context)
+    const store = definition.store(admission, context)
+    admission.store = store
+    const pool: Pool<A, E> & { readonly store: S } = {
+      [TypeId]: TypeId,
+      name,
+      kind: definition.kind,
+      admission,
+      store,
+      pipe() {
+        return pipeArguments(this, arguments)
+      }
+    }
+    registry.addUnsafe(registered(pool))
+    const forgetMetrics = PoolMetrics.registerUnsafe(admission, definition.kind, context)
+    yield* Scope.addFinalizer(
+      scope,
+      Effect.andThen(
+        admission.close(definition.closeGrace),
+        Effect.sync(() => {
+          forgetMetrics()
+          registry.releaseUnsafe(name)
+          admission.observer.emit({ _tag: "Closed" })
+          admission.background.interruptAll()
+        })
+      )
+    )
+    if (name !== asked) {
+      yield* Effect.logWarning(`A pool named "${asked}" is open already; this one is called "${name}"`)
+    }
+    admission.serve()
+    return pool
+  }))
+
+let unnamed = 0
+
+/**
+ * A readable name for a pool that was given none, such as `connection-pool-3`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const generateName = (kind: string): string => `${kind}-pool-${++unnamed}`
+
+// Leases -------------------------------------------------------------------------------------------------------------
+
+/**
+ * Takes an item for the surrounding scope and gives it back when the scope closes.
+ *
+ * @category leases
+ * @since 0.1.0
+ */
+export const get: {
+  <A, E>(self: Pool<A, E>): Effect.Effect<A, E | PoolError, Scope.Scope>
+  <A, E>(
+    self: Pool<A, E>,
+    options: AcquireOptions | undefined
+  ): Effect.Effect<A, E | PoolError | InvalidOptions, Scope.Scope>
+} = <A, E>(
+  self: Pool<A, E>,
+  options?: AcquireOptions | undefined
+): Effect.Effect<A, any, Scope.Scope> => withChecked(self, options, (options) => Lease.get(self.admission, options))
+
+/**
+ * Takes an item, runs an effect with it, and gives it back however the effect ends.
+ *
+ * @category leases
+ * @since 0.1.0
+ */
+export const use: {
+  <A, B, E2, R2>(
+    f: (item: A) => Effect.Effect<B, E2, R2>
+  ): <E>(self: Pool<A, E>) => Effect.Effect<B, E | PoolError | E2, R2>
+  <A, B, E2, R2>(
+    f: (item: A) => Effect.Effect<B, E2, R2>,
+    options: AcquireOptions | undefined
+  ): <E>(self: Pool<A, E>) => Effect.Effect<B, E | PoolError | InvalidOptions | E2, R2>
+  <A, E, B, E2, R2>(
+    self: Pool<A, E>,
+    f: (item: A) => Effect.Effect<B, E2, R2>
+  ): Effect.Effect<B, E | PoolError | E2, R2>
+  <A, E, B, E2, R2>(
+    self: Pool<A, E>,
+    f: (item: A) => Effect.Effect<B, E2, R2>,
+    options: AcquireOptions | undefined
+  ): Effect.Effect<B, E | PoolError | InvalidOptions | E2, R2>
+} = dual(
+  (args) => isPool(args[0]),
+  <A, E, B, E2, R2>(
+    self: Pool<A, E>,
+    f: (item: A) => Effect.Effect<B, E2, R2>,
+    options?: AcquireOptions | undefined
+  ): Effect.Effect<B, any, R2> => withChecked(self, options, (options) => Lease.use(self.admission, f, options))
+)
+
+/**
+ * As {@link get}, if an item is idle now. Never waits for its turn and never has an item created; an idle item that has
+ * to be validated first is validated. `None` if there is none, also while the pool is suspended.
+ *
+ * @category leases
+ * @since 0.1.0
+ */
+export const getIfAvailable = <A, E>(self: Pool<A, E>): Effect.Effect<Option.Option<A>, PoolError, Scope.Scope> =>
+  Lease.getIfAvailable(self.admission)
+
+/**
+ * As {@link use}, if an item is idle now. See {@link getIfAvailable}.
+ *
+ * @category leases
+ * @since 0.1.0
+ */
+export const useIfAvailable: {
+  <A, B, E2, R2>(
+    f: (item: A) => Effect.Effect<B, E2, R2>
+  ): <E>(self: Pool<A, E>) => Effect.Effect<Option.Option<B>, PoolError | E2, R2>
+  <A, E, B, E2, R2>(
+    self: Pool<A, E>,
+    f: (item: A) => Effect.Effect<B, E2, R2>
+  ): Effect.Effect<Option.Option<B>, PoolError | E2, R2>
+} = dual(
+  2,
+  <A, E, B, E2, R2>(
+    self: Pool<A, E>,
+    f: (item: A) => Effect.Effect<B, E2, R2>
+  ): Effect.Effect<Option.Option<B>, PoolError | E2, R2> => Lease.useIfAvailable(self.admission, f)
+)
+
+/**
+ * Makes sure that this item is never handed out again: an idle one is destroyed now, one in use when its leases end.
+ * An item that the pool does not know has no effect.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const invalidate: {
+  <A>(item: A): <E>(self: Pool<A, E>) => Effect.Effect<void>
+  <A, E>(self: Pool<A, E>, item: A): Effect.Effect<void>
+} = dual(
+  2,
+  <A, E>(self: Pool<A, E>, item: A): Effect.Effect<void> => Effect.sync(() => self.admission.store.invalidate(item))
+)
+
+// Observation --------------------------------------------------------------------------------------------------------
+
+/**
+ * A consistent snapshot of the pool's state and totals.
+ *
+ * @category observation
+ * @since 0.1.0
+ */
+export const stats = <A, E>(self: Pool<A, E>): Effect.Effect<PoolStats> => Effect.sync(() => statsUnsafe(self))
+
+/**
+ * As {@link stats}, at once.
+ *
+ * @category observation
+ * @since 0.1.0
+ */
+export const statsUnsafe = <A, E>(self: Pool<A, E>): PoolStats => {
+  const { admission, kind, name } = self
+  const observer = admission.observer
+  return {
+    name,
+    kind,
+    state: admission.lifecycle,
+    min: admission.min,
+    max: admission.max,
+    idle: admission.idle,
+    used: admission.used,
+    creating: admission.creating,
+    destroying: admission.destroying,
+    pending: admission.pending,
+    size: admission.idle + admission.used,
+    acquired: observer.acquired,
+    released: observer.released,
+    created: observer.created,
+    createFailed: observer.createFailed,
+    timeouts: observer.timeouts,
+    exhausted: observer.exhausted,
+    destroyed: { ...observer.destroyed },
+    wait: observer.wait.summary(),
+    use: observer.use.summary(),
+    create: observer.create.summary(),
+    details: admission.store.details()
+  }
+}
+
+/**
+ * Every transition of the pool from now on, in order. The stream ends when the pool has closed.
+ *
+ * **Details**
+ *
+ * A reader that falls behind by more than `capacity` events (default 16,384) loses the oldest ones; the pool is never
+ * held up by who watches it.
+ *
+ * @category observation
+ * @since 0.1.0
+ */
+export const events = <A, E>(
+  self: Pool<A, E>,
+  options?: { readonly capacity?: number | undefined } | undefined
+): Stream.Stream<PoolEvent> =>
+  Stream.callback<PoolEvent>(
+    (queue) =>
+      Effect.acquireRelease(
+        Effect.sync(() =>
+          self.admission.observer.listen((event) => {
+            Queue.offerUnsafe(queue, event)
+            if (event._tag === "Closed") Queue.endUnsafe(queue)
+          })
+        ),
+        (stop) => Effect.sync(stop)
+      ),
+    { bufferSize: options?.capacity ?? 16_384, strategy: "sliding" }
+  )
+
+// Administration -----------------------------------------------------------------------------------------------------
+
+/**
+ * Stops handing out items. Callers queue, and their timeouts run; leases that are out are not touched.
+ *
+ * @category administration
+ * @since 0.1.0
+ */
+export const suspend = <A, E>(self: Pool<A, E>): Effect.Effect<void> => Effect.sync(() => self.admission.suspend())
+
+/**
+ * Undoes {@link suspend}: callers that queued are served in order.
+ *
+ * @category administration
+ * @since 0.1.0
+ */
+export const resume = <A, E>(self: Pool<A, E>): Effect.Effect<void> => Effect.sync(() => self.admission.resume())
+
+/**
+ * Changes the bounds of a living pool. Shrinking never interrupts a lease: idle items above the new `max` go at once,
+ * those in use when they come back.
+ *
+ * @category administration
+ * @since 0.1.0
+ */
+export const resize: {
+  (size: {
+    readonly min?: number | undefined
+    readonly max?: number | undefined
+  }): <A, E>(self: Pool<A, E>) => Effect.Effect<void, InvalidOptions>
+  <A, E>(
+    self: Pool<A, E>,
+    size: { readonly min?: number | undefined; readonly max?: number | undefined }
+  ): Effect.Effect<void, InvalidOptions>
+} = dual(
+  2,
+  <A, E>(
+    self: Pool<A, E>,
+    size: { readonly min?: number | undefined; readonly max?: number | undefined }
+  ): Effect.Effect<void, InvalidOptions> =>
+    check(() => {
+      const { max, min } = checkSize(new Checks(self.name), size, self.admission)
+      self.admission.resize(min, max)
+    })
+)
+
+/**
+ * Checks `min` and `max`, with defaults where they are not given.
+ *
+ * @category administration
+ * @since 0.1.0
+ */
+export const checkSize = (
+  checks: Checks,
+  size: { readonly min?: number | undefined; readonly max?: number | undefined },
+  defaults: { readonly min: number; readonly max: number }
+): { readonly min: number; readonly max: number } => {
+  const max = checks.integer("max", size.max, defaults.max, 1)
+  const min = checks.integer("min", size.min, defaults.min, 0)
+  if (min > max) checks.refuse("min", min, `must not exceed max (${max})`)
+  return { min, max }
+}
+
+/**
+ * Refuses new leases, ends when the last one is back, and closes the pool. After `grace` (default: no limit) it closes
+ * anyway: items still in use are destroyed under their holders. Callers that wait fail with `Closed`.
+ *
+ * @category administration
+ * @since 0.1.0
+ */
+export const drain: {
+  (grace?: Duration.Input | undefined): <A, E>(self: Pool<A, E>) => Effect.Effect<void, InvalidOptions>
+  <A, E>(self: Pool<A, E>, grace?: Duration.Input | undefined): Effect.Effect<void, InvalidOptions>
+} = dual(
+  (args) => isPool(args[0]),
+  <A, E>(self: Pool<A, E>, grace?: Duration.Input | undefined): Effect.Effect<void, InvalidOptions> =>
+    Effect.flatMap(
+      check(() => new Checks(self.name).millis("grace", grace, Infinity, { zero: true, infinity: true })),
+      (millis) => self.admission.drain(millis)
+    )
+)
+
+// Inside -------------------------------------------------------------------------------------------------------------
+
+const withChecked = <A, E, B, R>(
+  self: Pool<A, E>,
+  options: AcquireOptions | undefined,
+  f: (options: Lease.AcquireOptions | undefined) => Effect.Effect<B, any, R>
+): Effect.Effect<B, any, R> => {
+  if (options === undefined) return f(undefined)
+  const checked = check((): Lease.AcquireOptions => {
+    const checks = new Checks(self.name)
+    checks.known(options, acquireFields)
+    return {
+      priority: checks.finite("priority", options.priority, 0, -Number.MAX_VALUE, Number.MAX_VALUE),
+      timeout: options.acquireTimeout === undefined
+        ? undefined
+        : checks.millis("acquireTimeout", options.acquireTimeout, 0, { zero: true, infinity: true })
+    }
+  })
+  return Effect.flatMap(checked, f)
+}
+
+const acquireFields = new Set(["priority", "acquireTimeout"])
+
+const registered = <A, E>(self: Pool<A, E>): RegisteredPool => ({
+  name: self.name,
+  kind: self.kind,
+  stats: stats(self),
+  events: events(self),
+  suspend: suspend(self),
+  resume: resume(self),
+  resize: (size) => resize(self, size),
+  drain: (grace) => drain(self, grace)
+})

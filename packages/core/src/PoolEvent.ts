@@ -1,0 +1,109 @@
+/**
+ * One event per transition of a pool, in the order in which they happen.
+ *
+ * Events exist only while somebody listens. `at` is wall-clock time in milliseconds since 1970; durations are in
+ * milliseconds; `item` is the number the pool gave the item, unique within the pool.
+ *
+ * @since 0.1.0
+ */
+
+/**
+ * Why an item was destroyed.
+ *
+ * - `idleTimeout`, `maxLifetime`, `maxUses`: its time or number of uses was over
+ * - `unhealthy`: its health score fell too low, or the caller's error condemned it
+ * - `validationFailed`, `resetFailed`: it did not pass
+ * - `invalidated`: the application asked for it
+ * - `shrink`: the pool was resized below its size
+ * - `reclaimed`: another pool needed its place
+ * - `released`: items of this pool are never reused
+ * - `closed`: the pool closed
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type DestroyReason = (typeof destroyReasons)[number]
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export const destroyReasons = [
+  "idleTimeout",
+  "maxLifetime",
+  "maxUses",
+  "unhealthy",
+  "validationFailed",
+  "resetFailed",
+  "invalidated",
+  "shrink",
+  "reclaimed",
+  "released",
+  "closed"
+] as const
+
+/**
+ * What ended a wait without a lease.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type WaitOutcome = "timeout" | "interrupted" | "failed" | "closed" | "declined"
+
+interface Happening {
+  readonly pool: string
+  readonly at: number
+}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type PoolEvent =
+  & Happening
+  & (
+    | { readonly _tag: "LeaseAcquired"; readonly item: number; readonly lease: number; readonly waited: number }
+    | {
+      readonly _tag: "LeaseReleased"
+      readonly item: number
+      readonly lease: number
+      readonly used: number
+      readonly outcome: "success" | "failure" | "defect" | "interrupted"
+    }
+    | { readonly _tag: "WaitStarted"; readonly lease: number; readonly pending: number }
+    | { readonly _tag: "WaitEnded"; readonly lease: number; readonly waited: number; readonly outcome: WaitOutcome }
+    | { readonly _tag: "ItemCreating" }
+    | { readonly _tag: "ItemCreated"; readonly item: number; readonly took: number }
+    | {
+      readonly _tag: "ItemCreateFailed"
+      readonly took: number
+      readonly failures: number
+      readonly cause: string
+    }
+    | { readonly _tag: "ItemDestroyed"; readonly item: number; readonly reason: DestroyReason; readonly age: number }
+    | { readonly _tag: "ItemHealth"; readonly item: number; readonly score: number; readonly errors: number }
+    | {
+      /** Something failed that no caller waits for. It is logged as well. */
+      readonly _tag: "BackgroundFailure"
+      readonly during: "validate" | "reset" | "check" | "destroy" | "classify" | "retry"
+      readonly item: number | undefined
+      readonly cause: string
+    }
+    | { readonly _tag: "LeaseOverdue"; readonly item: number; readonly lease: number; readonly held: number; readonly takenAt: string | undefined }
+    | { readonly _tag: "NestedAcquire"; readonly lease: number; readonly held: number }
+    | { readonly _tag: "BreakerOpened"; readonly failures: number; readonly cause: string }
+    | { readonly _tag: "BreakerClosed" }
+    | { readonly _tag: "Suspended" }
+    | { readonly _tag: "Resumed" }
+    | { readonly _tag: "Resized"; readonly min: number; readonly max: number }
+    | { readonly _tag: "Draining" }
+    | { readonly _tag: "Closed" }
+  )
+
+/**
+ * The part of an event that the place where it happens fills in.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Detail = PoolEvent extends infer Each ? Each extends PoolEvent ? Omit<Each, keyof Happening> : never : never

@@ -1,0 +1,106 @@
+/**
+ * Pools as services: a class that is the tag, with a `layer` that opens the pool and the pool's functions as statics.
+ * Each kind of pool has a `Service` of its own, built on {@link make}.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { InvalidOptions } from "./InvalidOptions.ts"
+import * as Pool from "./Pool.ts"
+import type { PoolError } from "./PoolError.ts"
+import type { PoolEvent } from "./PoolEvent.ts"
+import type { PoolStats } from "./PoolStats.ts"
+
+/**
+ * What every pool service has. `Self` is the class itself, `P` the pool, `A` its items, `E` what creating one can fail
+ * with, `LE` and `LR` what opening the pool can fail with and needs.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PoolServiceClass<Self, Id extends string, P extends Pool.Pool<A, E>, A, E, LE, LR>
+  extends Context.Key<Self, P>
+{
+  new(_: never): Context.ServiceClass.Shape<Id, P>
+  readonly key: Id
+  /** A pool made elsewhere, as this service. */
+  readonly of: (pool: P) => P
+  /** Opens the pool for the lifetime of the layer. */
+  readonly layer: Layer.Layer<Self, LE, LR>
+  /** See {@link Pool.get}. */
+  readonly get: {
+    (): Effect.Effect<A, E | PoolError, Self | Scope.Scope>
+    (options: Pool.AcquireOptions): Effect.Effect<A, E | PoolError | InvalidOptions, Self | Scope.Scope>
+  }
+  /** See {@link Pool.use}. */
+  readonly use: {
+    <B, E2, R2>(f: (item: A) => Effect.Effect<B, E2, R2>): Effect.Effect<B, E | PoolError | E2, Self | R2>
+    <B, E2, R2>(
+      f: (item: A) => Effect.Effect<B, E2, R2>,
+      options: Pool.AcquireOptions
+    ): Effect.Effect<B, E | PoolError | InvalidOptions | E2, Self | R2>
+  }
+  /** See {@link Pool.getIfAvailable}. */
+  readonly getIfAvailable: Effect.Effect<Option.Option<A>, PoolError, Self | Scope.Scope>
+  /** See {@link Pool.useIfAvailable}. */
+  readonly useIfAvailable: <B, E2, R2>(
+    f: (item: A) => Effect.Effect<B, E2, R2>
+  ) => Effect.Effect<Option.Option<B>, PoolError | E2, Self | R2>
+  /** See {@link Pool.invalidate}. */
+  readonly invalidate: (item: A) => Effect.Effect<void, never, Self>
+  /** See {@link Pool.stats}. */
+  readonly stats: Effect.Effect<PoolStats, never, Self>
+  /** See {@link Pool.events}. */
+  readonly events: Stream.Stream<PoolEvent, never, Self>
+  /** See {@link Pool.suspend}. */
+  readonly suspend: Effect.Effect<void, never, Self>
+  /** See {@link Pool.resume}. */
+  readonly resume: Effect.Effect<void, never, Self>
+  /** See {@link Pool.resize}. */
+  readonly resize: (size: {
+    readonly min?: number | undefined
+    readonly max?: number | undefined
+  }) => Effect.Effect<void, InvalidOptions, Self>
+  /** See {@link Pool.drain}. */
+  readonly drain: (grace?: Duration.Input | undefined) => Effect.Effect<void, InvalidOptions, Self>
+}
+
+/**
+ * Makes the class; `extra` adds the statics that only one kind of pool has.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = <Self, const Id extends string, P extends Pool.Pool<A, E>, A, E, LE, LR, Extra extends object>(
+  id: Id,
+  open: Effect.Effect<P, LE, LR | Scope.Scope>,
+  extra: (tag: Context.Service<Self, P>) => Extra
+): PoolServiceClass<Self, Id, P, A, E, LE, Exclude<LR, Scope.Scope>> & Extra => {
+  // `Context.Service` has a `use` of its own, which hands out the service; here it hands out an item.
+  class PoolService extends Context.Service<Self, P>()(id) {}
+  const tag = PoolService as unknown as Context.Service<Self, P>
+  const withPool = <B, E2, R2>(f: (pool: P) => Effect.Effect<B, E2, R2>): Effect.Effect<B, E2, Self | R2> =>
+    Effect.flatMap(tag, f)
+  return Object.assign(PoolService, {
+    layer: Layer.effect(tag, open),
+    get: (options?: Pool.AcquireOptions) => withPool((pool) => Pool.get(pool, options)),
+    use: (f: (item: A) => Effect.Effect<any, any, any>, options?: Pool.AcquireOptions) =>
+      withPool((pool) => Pool.use(pool, f, options)),
+    getIfAvailable: withPool((pool) => Pool.getIfAvailable(pool)),
+    useIfAvailable: (f: (item: A) => Effect.Effect<any, any, any>) => withPool((pool) => Pool.useIfAvailable(pool, f)),
+    invalidate: (item: A) => withPool((pool) => Pool.invalidate(pool, item)),
+    stats: withPool((pool) => Pool.stats(pool)),
+    events: Stream.unwrap(Effect.map(tag, (pool) => Pool.events(pool))),
+    suspend: withPool((pool) => Pool.suspend(pool)),
+    resume: withPool((pool) => Pool.resume(pool)),
+    resize: (size: { readonly min?: number; readonly max?: number }) => withPool((pool) => Pool.resize(pool, size)),
+    drain: (grace?: Duration.Input) => withPool((pool) => Pool.drain(pool, grace)),
+    ...extra(tag)
+  }) as never
+}
