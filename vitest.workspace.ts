@@ -14,7 +14,17 @@ const integrationTests = "test/**/*.integration.test.ts"
 const projectsOf = (root: string): Array<TestProjectInlineConfiguration> => {
   const name = basename(root)
   const projects: Array<TestProjectInlineConfiguration> = [
-    { root, test: { name, environment: "node", include: [tests], exclude: [integrationTests] } }
+    {
+      root,
+      test: {
+        name,
+        environment: "node",
+        include: [tests],
+        exclude: [integrationTests],
+        maxWorkers: "100%",
+        sequence: { groupOrder: 1 }
+      }
+    }
   ]
   if (globSync(integrationTests, { cwd: root }).length > 0) {
     projects.push({
@@ -26,7 +36,7 @@ const projectsOf = (root: string): Array<TestProjectInlineConfiguration> => {
         testTimeout: 60_000,
         hookTimeout: 60_000,
         maxWorkers: 1,
-        sequence: { groupOrder: 1 }
+        sequence: { groupOrder: 2 }
       }
     })
   }
@@ -37,4 +47,11 @@ const roots = globSync("packages/*/package.json", { cwd: import.meta.dirname })
   .sort()
   .map((manifest) => join(import.meta.dirname, dirname(manifest)))
 
-export default defineConfig({ test: { projects: roots.flatMap(projectsOf), passWithNoTests: true } })
+export default defineConfig({
+  test: {
+    projects: roots.flatMap(projectsOf),
+    passWithNoTests: true,
+    // It remembers where pnpm had put a dependency, and fails the first run after an update.
+    fsModuleCache: false
+  }
+})
