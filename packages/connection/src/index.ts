@@ -1,1 +1,4 @@
-export {}
+/** A pool of reused, health-checked connections. */
+export * as ConnectionPool from "./ConnectionPool.ts"
+/** How healthy a connection is. */
+export * as Health from "./Health.ts"

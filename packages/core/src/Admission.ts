@@ -206,19 +206,6 @@ export class Admission<A, out E = unknown> {
     this.#waitEnded(lease, "interrupted")
   }
 
-  /** Hands an item, counted as used already, to the first waiter; `false` if nobody may have it. */
-  offer(entry: Entry<A>, now: number): boolean {
-    if (this.lifecycle !== "open") return false
-    const lease = this.waiters.first()
-    if (lease === undefined) return false
-    this.#dequeue(lease)
-    const waited = now - lease.since
-    this.observer.wait.record(waited)
-    this.#hold(lease, entry, now, waited)
-    wake(lease)
-    return true
-  }
-
   /** Gives waiters what can be handed out, then lets the store see to the rest. */
   serve(): void {
     if (this.lifecycle === "open" && this.waiters.size > 0) {
@@ -226,7 +213,12 @@ export class Admission<A, out E = unknown> {
       while (this.waiters.size > 0) {
         const entry = this.store.take(now)
         if (entry === undefined) break
-        this.offer(entry, now)
+        const lease = this.waiters.first()!
+        this.#dequeue(lease)
+        const waited = now - lease.since
+        this.observer.wait.record(waited)
+        this.#hold(lease, entry, now, waited)
+        wake(lease)
       }
     }
     this.store.replenish()

@@ -37,30 +37,42 @@ export class Background {
     return fiber
   }
 
-  /** Runs `effect` for at most `timeout` milliseconds. The callbacks must not throw. */
+  /**
+   * Runs `effect` for at most `timeout` milliseconds. The callbacks must not throw. The returned function interrupts it
+   * and leaves it `grace` milliseconds to react.
+   */
   run<A, E>(options: {
     readonly effect: Effect.Effect<A, E>
     readonly timeout: number
     readonly done: (exit: Exit.Exit<A, E> | undefined) => void
     readonly late?: ((exit: Exit.Exit<A, E>) => void) | undefined
-  }): void {
+  }): (grace: number) => void {
     const fiber = this.fork(options.effect)
     const exit = fiber.pollUnsafe()
-    if (exit !== undefined) return options.done(exit)
+    if (exit !== undefined) {
+      options.done(exit)
+      return () => {}
+    }
     let isSettled = false
     let cancelTimeout: (() => void) | undefined
+    const giveUp = (): void => {
+      isSettled = true
+      options.done(undefined)
+      fiber.interruptUnsafe()
+    }
     fiber.addObserver((exit) => {
       if (isSettled) return options.late?.(exit)
       isSettled = true
       cancelTimeout?.()
       options.done(exit)
     })
-    if (options.timeout === Infinity) return
-    cancelTimeout = this.after(options.timeout, () => {
-      isSettled = true
-      options.done(undefined)
+    if (options.timeout !== Infinity) cancelTimeout = this.after(options.timeout, giveUp)
+    return (grace) => {
+      if (isSettled) return
+      cancelTimeout?.()
+      cancelTimeout = this.after(grace, giveUp)
       fiber.interruptUnsafe()
-    })
+    }
   }
 
   /** Calls `f` once, in `millis` milliseconds of the pool's clock, unless cancelled before. */
@@ -72,6 +84,40 @@ export class Background {
   /** Asks everything that still runs to stop, and does not wait for it. */
   interruptAll(): void {
     for (const fiber of Array.from(this.#fibers)) fiber.interruptUnsafe()
+  }
+}
+
+/**
+ * Runs of {@link Background.run} that can be called off together.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class Tasks {
+  readonly #background: Background
+  readonly #cancels = new Set<(grace: number) => void>()
+
+  constructor(background: Background) {
+    this.#background = background
+  }
+
+  run<A, E>(options: Parameters<typeof Background.prototype.run<A, E>>[0]): void {
+    let isDone = false
+    let cancel: ((grace: number) => void) | undefined = undefined as never
+    cancel = this.#background.run<A, E>({
+      ...options,
+      done: (exit) => {
+        isDone = true
+        if (cancel !== undefined) this.#cancels.delete(cancel)
+        options.done(exit)
+      }
+    })
+    if (!isDone) this.#cancels.add(cancel)
+  }
+
+  /** Interrupts all of them and leaves each `grace` milliseconds to react. */
+  cancel(grace: number): void {
+    for (const cancel of Array.from(this.#cancels)) cancel(grace)
   }
 }
 

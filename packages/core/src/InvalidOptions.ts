@@ -113,17 +113,25 @@ export class Checks {
   }
 
   /** A name that errors, metrics and logs can carry. */
-  name(value: string | undefined, fallback: string): string {
-    if (value === undefined) return fallback
+  name(value: string | undefined, fallback: () => string): string {
+    if (value === undefined) return fallback()
     if (typeof value !== "string" || value.trim() === "") this.refuse("name", value, "must be a string that is not empty")
     return value
   }
 
   /** Refuses fields that the pool does not know: a misspelt option would otherwise be ignored in silence. */
-  known(options: object, fields: ReadonlySet<string>): void {
-    for (const field of Object.keys(options)) {
-      if (!fields.has(field)) this.refuse(field, (options as Record<string, unknown>)[field], "is not known to this pool")
+  known(options: object, fields: ReadonlySet<string>, prefix = ""): void {
+    for (const [field, value] of Object.entries(options)) {
+      if (!fields.has(field)) this.refuse(prefix + field, value, "is not known to this pool")
     }
+  }
+
+  /** Options within an option: an object with known fields only. */
+  group<T extends object>(field: string, value: T | undefined, fields: ReadonlySet<string>): T | undefined {
+    if (value === undefined) return undefined
+    if (typeof value !== "object" || value === null) this.refuse(field, value, "must be an object")
+    this.known(value, fields, `${field}.`)
+    return value
   }
 }
 

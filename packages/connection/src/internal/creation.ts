@@ -1,0 +1,235 @@
+import { type Admission, Background, PoolError } from "@effect-pools/core"
+import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
+import type { Checked } from "./options.ts"
+
+type Step = (now: number, error: unknown) => Effect.Effect<[unknown, Duration.Duration], unknown>
+
+/** What creation tells the store. */
+export interface Creator<A> {
+  /** A connection has been made; its permit is still counted as `creating`. */
+  readonly created: (value: A, scope: Scope.Closeable, now: number, took: number) => void
+  /** A permit came free, or the time for the next attempt has come. */
+  readonly replenish: () => void
+}
+
+/**
+ * Makes connections, in fibers of the pool. When making one fails, attempts go on one at a time, spaced by the retry
+ * schedule, whatever the number of waiters; after enough failures in a row the breaker opens: callers are answered at
+ * once with the last failure while attempts go on, until one succeeds.
+ */
+export class Creation<A, E> {
+  /** Failures since the last success. */
+  failures = 0
+  isBroken = false
+  #lastCause: Cause.Cause<E | PoolError.PoolError> | undefined = undefined
+  /** When the next attempt may start for somebody who waits, and when for the sake of `min`. */
+  #retryAt = 0
+  #refillAt = 0
+  /** The retry schedule is working out the next delay. */
+  #isDeciding = false
+  #step: Step | undefined = undefined
+  readonly #retry: Background.Alarm
+  readonly #attempts: Background.Tasks
+  readonly #admission: Admission.Admission<A, E>
+  readonly #options: Checked<A, E>
+  readonly #creator: Creator<A>
+
+  constructor(admission: Admission.Admission<A, E>, options: Checked<A, E>, creator: Creator<A>) {
+    this.#admission = admission
+    this.#options = options
+    this.#creator = creator
+    this.#attempts = new Background.Tasks(admission.background)
+    this.#retry = new Background.Alarm(admission.background, admission.clock, () => creator.replenish())
+  }
+
+  /** Whether another attempt may start now. */
+  mayStart(now: number, isForWaiter: boolean): boolean {
+    const { creating, live, max } = this.#admission
+    if (live >= max || creating >= this.#options.maxCreating) return false
+    if (this.failures === 0) return true
+    return creating === 0 && !this.#isDeciding && now >= (isForWaiter ? this.#retryAt : this.#refillAt)
+  }
+
+  /** Attempts go on without anybody waiting while the breaker is open: nobody is let through to wait. */
+  get wantsProbe(): boolean {
+    return this.isBroken
+  }
+
+  /** The failure that callers are answered with, while nothing can be created. */
+  failure(): Effect.Effect<never, E> | undefined {
+    // Where failures of the pool itself (a creation that took too long) stand beside E, both are in the error channel.
+    return this.#lastCause === undefined ? undefined : Effect.failCause(this.#lastCause as Cause.Cause<E>)
+  }
+
+  lastFailure(): string | undefined {
+    return this.#lastCause === undefined ? undefined : String(Cause.squash(this.#lastCause))
+  }
+
+  start(): void {
+    const { clock, observer } = this.#admission
+    const scope = Scope.makeUnsafe()
+    const startedAt = clock.now()
+    this.#admission.creating++
+    observer.emit({ _tag: "ItemCreating" })
+    const effect = Effect.withSpan(Effect.provideService(this.#options.acquire, Scope.Scope, scope), "pool.create", {
+      attributes: { "pool.name": this.#admission.name }
+    })
+    this.#attempts.run({
+      effect,
+      timeout: this.#options.createTimeout,
+      done: (exit) => {
+        const now = clock.now()
+        if (exit !== undefined && Exit.isSuccess(exit)) return this.#succeeded(exit.value, scope, now, now - startedAt)
+        this.#discard(scope, exit)
+        this.#failed(exit === undefined ? this.#tookTooLong(now - startedAt) : exit.cause, now, now - startedAt)
+      },
+      // An attempt that was given up and succeeds all the same.
+      late: (exit) => this.#discard(scope, exit)
+    })
+  }
+
+  shutdown(): void {
+    this.#retry.clear()
+    this.#attempts.cancel(this.#options.destroyTimeout)
+  }
+
+  #succeeded(value: A, scope: Scope.Closeable, now: number, took: number): void {
+    const { observer } = this.#admission
+    this.failures = 0
+    this.#step = undefined
+    this.#lastCause = undefined
+    this.#retry.clear()
+    if (this.isBroken) {
+      this.isBroken = false
+      observer.emit({ _tag: "BreakerClosed" })
+      this.#admission.warn(`Pool "${this.#admission.name}": connections can be made again`)
+    }
+    observer.create.record(took)
+    this.#creator.created(value, scope, now, took)
+  }
+
+  #failed(cause: Cause.Cause<E | PoolError.PoolError>, now: number, took: number): void {
+    const { background, clock, lifecycle, observer } = this.#admission
+    this.#admission.creating--
+    if (lifecycle === "closed") return this.#admission.changed()
+    // The failure is handed to callers, whom nobody interrupted.
+    if (Cause.hasInterruptsOnly(cause)) cause = Cause.die(new Error("acquire was interrupted from within"))
+    this.failures++
+    this.#lastCause = cause
+    observer.createFailed++
+    observer.emit({
+      _tag: "ItemCreateFailed",
+      took,
+      failures: this.failures,
+      cause: String(Cause.squash(cause))
+    })
+    if (this.failures === 1) {
+      this.#admission.warn(`Pool "${this.#admission.name}": a connection could not be made; trying again`, cause)
+    }
+    if (this.failures >= this.#options.breakerFailures) this.#break(cause)
+    // Of several attempts that fail together the first decides.
+    if (this.#isDeciding || this.#retryAt > now) return this.#creator.replenish()
+    this.#isDeciding = true
+    background.run({
+      effect: Effect.suspend(() => this.#nextDelay(clock.wall(), Cause.squash(cause))),
+      timeout: Infinity,
+      done: (exit) => {
+        this.#isDeciding = false
+        this.#decided(exit!, cause)
+      }
+    })
+  }
+
+  #nextDelay(now: number, error: unknown): Effect.Effect<number, unknown> {
+    const step: Effect.Effect<Step> = this.#step === undefined
+      ? Effect.map(Schedule.toStep(this.#options.createRetry) as Effect.Effect<Step>, (step) => this.#step = step)
+      : Effect.succeed(this.#step)
+    return Effect.map(Effect.flatMap(step, (step) => step(now, error)), ([, delay]) => Duration.toMillis(delay))
+  }
+
+  #decided(exit: Exit.Exit<number, unknown>, cause: Cause.Cause<E | PoolError.PoolError>): void {
+    const now = this.#admission.clock.now()
+    const pace = this.#options.breakerProbe
+    if (Exit.isSuccess(exit)) {
+      // At least a millisecond: an acquire that fails at once must not be tried in a loop.
+      this.#retryAt = now + Math.max(1, this.isBroken ? Math.min(exit.value, pace) : exit.value)
+      this.#refillAt = this.#retryAt
+    } else {
+      // The schedule is over: those who wait learn why, and whoever comes next starts it anew.
+      this.#step = undefined
+      if (Cause.hasDies(exit.cause)) this.#retryDied(exit.cause)
+      this.#refillAt = now + pace
+      this.#retryAt = this.#failWaiters(cause) && !this.isBroken ? now : this.#refillAt
+    }
+    this.#retry.set(this.#refillAt)
+    this.#creator.replenish()
+  }
+
+  #retryDied(cause: Cause.Cause<unknown>): void {
+    const { name, observer } = this.#admission
+    observer.emit({
+      _tag: "BackgroundFailure",
+      during: "retry",
+      item: undefined,
+      cause: String(Cause.squash(cause))
+    })
+    this.#admission.warn(`Pool "${name}": createRetry failed`, cause)
+  }
+
+  #break(cause: Cause.Cause<E | PoolError.PoolError>): void {
+    const { name, observer } = this.#admission
+    if (!this.isBroken) {
+      this.isBroken = true
+      observer.emit({ _tag: "BreakerOpened", failures: this.failures, cause: String(Cause.squash(cause)) })
+      this.#admission.warn(
+        `Pool "${name}": ${this.failures} attempts to make a connection failed in a row. Callers are answered with the` +
+          ` failure at once; an attempt every ${this.#options.breakerProbe} ms will tell when to go on`,
+        cause
+      )
+    }
+    this.#failWaiters(cause)
+  }
+
+  /** With a live connection around, waiting still makes sense, and nobody is told: `false`. */
+  #failWaiters(cause: Cause.Cause<E | PoolError.PoolError>): boolean {
+    if (this.#admission.idle + this.#admission.used > 0) return false
+    this.#admission.failWaiters(Effect.failCause(cause), "failed")
+    return true
+  }
+
+  #discard(scope: Scope.Closeable, exit: Exit.Exit<unknown, unknown> | undefined): void {
+    const { background, name } = this.#admission
+    background.run({
+      effect: Scope.close(scope, exit ?? Exit.void),
+      timeout: this.#options.destroyTimeout,
+      done: (closed) => {
+        if (closed === undefined || Exit.isSuccess(closed)) return
+        this.#admission.observer.emit({
+          _tag: "BackgroundFailure",
+          during: "destroy",
+          item: undefined,
+          cause: String(Cause.squash(closed.cause))
+        })
+        this.#admission.warn(`Pool "${name}": cleaning up after a failed creation failed`, closed.cause)
+      }
+    })
+  }
+
+  #tookTooLong(took: number): Cause.Cause<PoolError.PoolError> {
+    return Cause.fail(
+      PoolError.make(() =>
+        new PoolError.AcquireTimeout({
+          pool: this.#admission.name,
+          phase: "create",
+          waited: took,
+          explanation: { ...this.#admission.explain(), heldByCaller: 0 }
+        }, { disableChecks: true })
+      )
+    )
+  }
+}

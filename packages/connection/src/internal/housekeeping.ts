@@ -1,0 +1,140 @@
+import { Background } from "@effect-pools/core"
+import type { Connection } from "./connection.ts"
+import type { ConnectionStore } from "./store.ts"
+
+/** How many connections are out of circulation for a check at a time. */
+const MAX_CHECKING = 2
+
+/** When to look again at a check that found no turn, in milliseconds. */
+const CHECK_AGAIN = 1000
+
+/**
+ * Looks after what lies idle: idle timeout, lifetime, keep-alive, health checks; and notices leases that are overdue.
+ *
+ * It sleeps until the next thing is due, so a pool at rest costs nothing, and it only ever takes idle connections, and
+ * none while somebody waits.
+ */
+export class Housekeeping<A, E> {
+  readonly #store: ConnectionStore<A, E>
+  readonly #alarm: Background.Alarm
+  /** The longest time that may pass between a connection's return and a look at it. */
+  readonly #period: number
+  readonly #overdue = new WeakSet<object>()
+  #checking = 0
+  #isStarting = false
+  #isStopped = false
+
+  constructor(store: ConnectionStore<A, E>) {
+    const { checkInterval, idleTimeout, keepAlive, leakThreshold } = store.options
+    this.#store = store
+    this.#period = Math.min(idleTimeout, keepAlive, checkInterval, leakThreshold)
+    this.#alarm = new Background.Alarm(store.admission.background, store.admission.clock, (now) => this.#sweep(now))
+  }
+
+  /** A connection has come into being. */
+  expect(connection: Connection<A>, now: number): void {
+    this.#alarm.set(Math.min(connection.expiresAt, now + this.#period))
+  }
+
+  stop(): void {
+    this.#isStopped = true
+    this.#alarm.clear()
+  }
+
+  /** Retires idle connections that are expired, unhealthy or unused for too long; returns how many. */
+  cleanUp(now: number): number {
+    const { admission, options } = this.#store
+    let retired = 0
+    for (const connection of Array.from(this.#store.idleConnections())) {
+      // Retiring one can serve somebody with the next.
+      if (connection.state !== "idle") continue
+      const reason = now >= connection.expiresAt
+        ? "maxLifetime"
+        : !options.rules.isHealthy(connection)
+        ? "unhealthy"
+        : now - connection.lastUsed >= options.idleTimeout && admission.idle + admission.used > admission.min
+        ? "idleTimeout"
+        : undefined
+      if (reason === undefined) continue
+      this.#store.destroy(connection, reason)
+      retired++
+    }
+    return retired
+  }
+
+  #sweep(now: number): void {
+    if (this.#isStopped) return
+    this.cleanUp(now)
+    if (this.#store.options.leakThreshold !== Infinity) this.#findOverdue(now)
+    this.#check(now)
+    this.#alarm.set(this.#nextDue(now))
+  }
+
+  #check(now: number): void {
+    const { admission, options } = this.#store
+    // A check that is over at once comes back here from within the loop below.
+    if (options.check === undefined || this.#isStarting) return
+    this.#isStarting = true
+    for (const connection of Array.from(this.#store.idleConnections())) {
+      if (this.#checking >= MAX_CHECKING || admission.pending > 0) break
+      if (connection.state !== "idle" || now < this.#checkDue(connection)) continue
+      this.#checking++
+      this.#store.startCheck(connection, options.check, () => {
+        this.#checking--
+        if (!this.#isStarting) this.#sweep(admission.clock.now())
+      })
+    }
+    this.#isStarting = false
+  }
+
+  /** Keep-alive counts from the last sign of life, health checks from the last check. */
+  #checkDue(connection: Connection<A>): number {
+    const { checkInterval, keepAlive } = this.#store.options
+    return Math.min(connection.checkedAt + checkInterval, connection.provenAt + keepAlive)
+  }
+
+  #findOverdue(now: number): void {
+    const { admission, options } = this.#store
+    for (const lease of this.#store.leases()) {
+      const held = now - lease.since
+      if (held < options.leakThreshold || this.#overdue.has(lease)) continue
+      this.#overdue.add(lease)
+      admission.observer.emit({
+        _tag: "LeaseOverdue",
+        item: lease.entry!.id,
+        lease: admission.leaseId(lease),
+        held,
+        takenAt: lease.callSite
+      })
+      admission.warn(
+        `Pool "${admission.name}": connection ${lease.entry!.id} has been held for ${Math.round(held)} ms; taken ` +
+          (lease.callSite ?? "in an unknown place")
+      )
+    }
+  }
+
+  #nextDue(now: number): number {
+    const { all, options } = this.#store
+    let due = Infinity
+    for (const connection of all) {
+      // One in use may come back this instant; nothing about it is due before a period is over.
+      let next = Math.min(connection.expiresAt, now + this.#period)
+      if (connection.state === "idle") {
+        // With the pool at `min` it stays, but a look is taken again in case others go.
+        const idleDue = connection.lastUsed + options.idleTimeout
+        next = Math.min(connection.expiresAt, idleDue > now ? idleDue : now + options.idleTimeout)
+        const checkDue = this.#checkDue(connection)
+        // What is due but not under way waits for its turn.
+        if (options.check !== undefined) next = Math.min(next, checkDue > now ? checkDue : now + CHECK_AGAIN)
+      }
+      if (next <= now) next = now + this.#period
+      if (next < due) due = next
+    }
+    if (options.leakThreshold !== Infinity) {
+      for (const lease of this.#store.leases()) {
+        if (!this.#overdue.has(lease)) due = Math.min(due, lease.since + options.leakThreshold)
+      }
+    }
+    return due
+  }
+}

@@ -1,0 +1,469 @@
+import { type Admission, Background, type Lease, LinkedList, type PoolEvent, type PoolStats } from "@effect-pools/core"
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Random from "effect/Random"
+import * as Scope from "effect/Scope"
+import type { Verdict } from "../Health.ts"
+import { Connection } from "./connection.ts"
+import { Creation } from "./creation.ts"
+import { Housekeeping } from "./housekeeping.ts"
+import type { Checked } from "./options.ts"
+
+/**
+ * The store of a connection pool: reused items, validated before hand-out, reset on return, made on demand.
+ *
+ * A connection is in `#available` when a lease may take it: idle, or shared with room for more. It leaves the list
+ * for as long as anything else happens to it, so no lock is needed and nobody is held up by work on another one.
+ */
+export class ConnectionStore<A, E> implements Admission.Store<A, E> {
+  readonly options: Checked<A, E>
+  readonly admission: Admission.Admission<A, E>
+  readonly all = new Set<Connection<A>>()
+  readonly creation: Creation<A, E>
+  readonly housekeeping: Housekeeping<A, E>
+  /** Most recently returned first. */
+  readonly #available = new LinkedList.LinkedList<Connection<A>>()
+  readonly #byValue = new Map<A, Connection<A>>()
+  readonly #random: { nextDoubleUnsafe(): number }
+  #validating = 0
+  #resetting = 0
+  #lastId = 0
+  #isReplenishing = false
+  #replenishAgain = false
+  readonly #tasks: Background.Tasks
+
+  constructor(options: Checked<A, E>, admission: Admission.Admission<A, E>, context: Context.Context<never>) {
+    this.options = options
+    this.admission = admission
+    this.#random = Context.get(context, Random.Random)
+    this.creation = new Creation(admission, options, {
+      created: (value, scope, now, took) => this.#created(value, scope, now, took),
+      replenish: () => this.admission.serve()
+    })
+    this.housekeeping = new Housekeeping(this)
+    this.#tasks = new Background.Tasks(admission.background)
+  }
+
+  // The lease path ---------------------------------------------------------------------------------------------------
+
+  take(now: number): Connection<A> | undefined {
+    const available = this.#available
+    while (true) {
+      const connection = this.options.isFifo ? available.tail : available.head
+      if (connection === undefined) return undefined
+      if (connection.holders === 0) {
+        if (now >= connection.expiresAt) {
+          this.destroy(connection, "maxLifetime")
+          continue
+        }
+        if (this.#needsValidation(connection, now)) return undefined
+        connection.state = "used"
+        this.admission.idle--
+        this.admission.used++
+      }
+      connection.isProven = false
+      connection.holders++
+      connection.uses++
+      if (connection.holders >= this.options.concurrency || connection.uses >= this.options.maxUses) {
+        available.remove(connection)
+      }
+      return connection
+    }
+  }
+
+  giveBack(
+    connection: Connection<A>,
+    _lease: Lease.Lease<A>,
+    exit: Exit.Exit<unknown, unknown>,
+    now: number
+  ): void {
+    connection.holders--
+    // Destroyed under its holder when the grace of a close was over.
+    if (connection.state === "destroyed") return
+    connection.lastUsed = now
+    connection.provenAt = now
+    if (Exit.isSuccess(exit)) {
+      if (connection.score < 100 || connection.errors > 0) this.options.rules.success(connection)
+    } else {
+      this.#judge(connection, exit.cause)
+    }
+    if (connection.holders > 0) return this.#shareAgain(connection)
+    const reason = this.#verdict(connection, now)
+    if (reason !== undefined) return this.destroy(connection, reason)
+    if (this.options.reset !== undefined) return this.#startReset(connection, this.options.reset)
+    this.#settle(connection)
+  }
+
+  /** A connection that is shared has room for one more, unless it is to go. */
+  #shareAgain(connection: Connection<A>): void {
+    if (connection.doom !== undefined || connection.uses >= this.options.maxUses) return
+    if (connection.list === undefined) this.#available.addFirst(connection)
+    if (this.admission.pending > 0) this.admission.serve()
+  }
+
+  /** A used connection without holders becomes idle, and goes to whoever waits. */
+  #settle(connection: Connection<A>): void {
+    connection.state = "idle"
+    this.admission.used--
+    this.admission.idle++
+    this.#available.addFirst(connection)
+    if (this.admission.pending > 0) this.admission.serve()
+  }
+
+  /** Why a connection is not to be used again. */
+  #verdict(connection: Connection<A>, now: number): PoolEvent.DestroyReason | undefined {
+    const { creating, idle, lifecycle, max, used } = this.admission
+    if (connection.doom !== undefined) return connection.doom
+    if (lifecycle === "draining" || lifecycle === "closed") return "closed"
+    if (idle + used + creating > max) return "shrink"
+    if (now >= connection.expiresAt) return "maxLifetime"
+    if (connection.uses >= this.options.maxUses) return "maxUses"
+    if (connection.errors > 0 && !this.options.rules.isHealthy(connection)) return "unhealthy"
+    return undefined
+  }
+
+  // Health -----------------------------------------------------------------------------------------------------------
+
+  #judge(connection: Connection<A>, cause: Cause.Cause<unknown>): void {
+    let verdict: Verdict
+    try {
+      verdict = this.options.classify(cause)
+    } catch (error) {
+      verdict = "suspect"
+      this.failed("classify", connection, Cause.die(error))
+    }
+    if (verdict !== "fine") this.report(connection, verdict)
+  }
+
+  /** Notes what somebody found out about a connection. */
+  report(connection: Connection<A>, verdict: Verdict): void {
+    const { rules } = this.options
+    if (verdict === "fine") rules.success(connection)
+    else rules.failure(connection)
+    if (verdict === "fatal" || !rules.isHealthy(connection)) this.condemn(connection, "unhealthy")
+    this.admission.observer.emit({
+      _tag: "ItemHealth",
+      item: connection.id,
+      score: connection.score,
+      errors: connection.errors
+    })
+  }
+
+  /** Destroys a connection now if it is idle, else when whatever is going on with it ends. */
+  condemn(connection: Connection<A>, reason: PoolEvent.DestroyReason): void {
+    connection.doom ??= reason
+    if (connection.state === "idle") return this.destroy(connection, connection.doom)
+    if (connection.list !== undefined) this.#available.remove(connection)
+  }
+
+  invalidate(value: A): void {
+    for (let connection = this.#byValue.get(value); connection !== undefined;) {
+      const twin: Connection<A> | undefined = connection.twin
+      this.condemn(connection, "invalidated")
+      connection = twin
+    }
+  }
+
+  find(value: A): Connection<A> | undefined {
+    return this.#byValue.get(value)
+  }
+
+  // Supply -----------------------------------------------------------------------------------------------------------
+
+  /**
+   * Starts what will serve those who wait: validation of idle connections first, then new ones, as far as demand goes.
+   * Also keeps `min`. Work that ends in the middle of this starts another round instead of nesting.
+   */
+  replenish(): void {
+    if (this.#isReplenishing) {
+      this.#replenishAgain = true
+      return
+    }
+    this.#isReplenishing = true
+    try {
+      do {
+        this.#replenishAgain = false
+        this.#replenishOnce()
+      } while (this.#replenishAgain)
+    } finally {
+      this.#isReplenishing = false
+    }
+  }
+
+  #replenishOnce(): void {
+    const { admission, creation, options } = this
+    const { lifecycle } = admission
+    if (lifecycle === "draining" || lifecycle === "closed") return
+    const now = admission.clock.now()
+    while (this.#unmetDemand() > 0) {
+      const candidate = options.isFifo ? this.#available.tail : this.#available.head
+      if (candidate === undefined || candidate.holders > 0 || !this.#needsValidation(candidate, now)) break
+      this.#startValidation(candidate, options.validate!)
+    }
+    while (this.#wantsConnection() && creation.mayStart(now, this.#unmetDemand() > 0)) creation.start()
+  }
+
+  /** Waiters for whom nothing is on its way yet. */
+  #unmetDemand(): number {
+    const { creating, lifecycle, pending } = this.admission
+    if (lifecycle !== "open") return 0
+    return pending - (this.#validating + this.#resetting + creating) * this.options.concurrency
+  }
+
+  #wantsConnection(): boolean {
+    const { creating, idle, min, used } = this.admission
+    return idle + used + creating < min || this.#unmetDemand() > 0 || (this.creation.wantsProbe && creating === 0)
+  }
+
+  mayOffer(): boolean {
+    return this.#validating > 0 || (this.#available.head !== undefined && this.options.validate !== undefined)
+  }
+
+  refusal(): Effect.Effect<never, E> | undefined {
+    return this.creation.isBroken && this.admission.idle + this.admission.used === 0
+      ? this.creation.failure()
+      : undefined
+  }
+
+  timeoutFailure(): Effect.Effect<never, E> | undefined {
+    return this.creation.failures > 0 && this.admission.idle + this.admission.used === 0
+      ? this.creation.failure()
+      : undefined
+  }
+
+  lastCreateFailure(): string | undefined {
+    return this.creation.failures > 0 ? this.creation.lastFailure() : undefined
+  }
+
+  #created(value: A, scope: Scope.Closeable, now: number, took: number): void {
+    const { admission, options } = this
+    const lifetime = options.maxLifetime * (1 - options.lifetimeJitter * this.#random.nextDoubleUnsafe())
+    const connection = new Connection(++this.#lastId, value, scope, now, now + lifetime)
+    this.all.add(connection)
+    connection.twin = this.#byValue.get(value)
+    this.#byValue.set(value, connection)
+    admission.creating--
+    admission.used++
+    admission.observer.created++
+    admission.observer.emit({ _tag: "ItemCreated", item: connection.id, took })
+    this.housekeeping.expect(connection, now)
+    this.#ready(connection, now)
+  }
+
+  /** A connection that was just made, validated or reset, counted as used, goes into service. */
+  #ready(connection: Connection<A>, now: number): void {
+    const reason = this.#verdict(connection, now)
+    if (reason !== undefined) return this.destroy(connection, reason)
+    this.#settle(connection)
+    // Proof holds for the waiter who got it in this very step, if any.
+    if (connection.state === "idle") connection.isProven = false
+    this.admission.serve()
+  }
+
+  // Validation and reset ---------------------------------------------------------------------------------------------
+
+  #needsValidation(connection: Connection<A>, now: number): boolean {
+    return this.options.validate !== undefined && !connection.isProven &&
+      now - connection.provenAt >= this.options.validateAfterIdle
+  }
+
+  #startValidation(connection: Connection<A>, validate: (connection: A) => Effect.Effect<unknown, unknown>): void {
+    this.#available.remove(connection)
+    connection.state = "validating"
+    this.admission.idle--
+    this.admission.used++
+    this.#validating++
+    this.work(connection, validate, this.options.validationTimeout, (failure, now) => {
+      this.#validating--
+      if (failure !== undefined) {
+        this.failed("validate", connection, failure)
+        this.destroy(connection, connection.doom ?? "validationFailed")
+        return this.admission.serve()
+      }
+      connection.isProven = true
+      connection.provenAt = now
+      this.#ready(connection, now)
+    })
+  }
+
+  #startReset(connection: Connection<A>, reset: (connection: A) => Effect.Effect<unknown, unknown>): void {
+    connection.state = "resetting"
+    this.#resetting++
+    this.work(connection, reset, this.options.resetTimeout, (failure, now) => {
+      this.#resetting--
+      if (failure !== undefined) {
+        this.failed("reset", connection, failure)
+        this.destroy(connection, connection.doom ?? "resetFailed")
+        return this.admission.serve()
+      }
+      this.#ready(connection, now)
+    })
+  }
+
+  /** Takes an idle connection out of circulation for a background check. */
+  startCheck(connection: Connection<A>, check: (connection: A) => Effect.Effect<unknown, unknown>, done: () => void): void {
+    this.#available.remove(connection)
+    connection.state = "checking"
+    this.work(connection, check, this.options.checkTimeout, (failure, now) => {
+      connection.checkedAt = now
+      connection.state = "idle"
+      if (failure === undefined) connection.provenAt = now
+      else this.failed("check", connection, failure)
+      // Counts as the least recently returned, which it was.
+      this.#available.addLast(connection)
+      this.report(connection, failure === undefined ? "fine" : "suspect")
+      if (connection.doom !== undefined) this.condemn(connection, connection.doom)
+      this.admission.serve()
+      done()
+    })
+  }
+
+  /** Runs one of the user's effects on a connection. `false` counts as a failure, as do a defect and a timeout. */
+  work(
+    connection: Connection<A>,
+    f: (connection: A) => Effect.Effect<unknown, unknown>,
+    timeout: number,
+    done: (failure: Cause.Cause<unknown> | undefined, now: number) => void
+  ): void {
+    this.#tasks.run({
+      effect: Effect.suspend(() => f(connection.value)),
+      timeout,
+      done: (exit) => {
+        // A connection destroyed in the meantime is nobody's business any more.
+        if (connection.state !== "destroyed") done(failureOf(exit, timeout), this.admission.clock.now())
+      }
+    })
+  }
+
+  // The end ----------------------------------------------------------------------------------------------------------
+
+  /** Takes a connection out of the pool and closes its scope. Its permit comes free when that has ended. */
+  destroy(connection: Connection<A>, reason: PoolEvent.DestroyReason): void {
+    const { admission } = this
+    if (connection.state === "destroyed") throw new Error(`BUG: connection ${connection.id} is destroyed already`)
+    if (connection.list !== undefined) this.#available.remove(connection)
+    if (connection.state === "idle" || connection.state === "checking") admission.idle--
+    else admission.used--
+    connection.state = "destroyed"
+    this.all.delete(connection)
+    this.#forget(connection)
+    admission.destroying++
+    admission.observer.destroyed[reason]++
+    const age = admission.clock.now() - connection.createdAt
+    admission.background.run({
+      effect: Scope.close(connection.scope, Exit.void),
+      timeout: this.options.destroyTimeout,
+      done: (exit) => {
+        admission.destroying--
+        admission.observer.emit({ _tag: "ItemDestroyed", item: connection.id, reason, age })
+        const failure = failureOf(exit, this.options.destroyTimeout)
+        if (failure !== undefined) this.failed("destroy", connection, failure)
+        admission.changed()
+        admission.serve()
+      }
+    })
+  }
+
+  #forget(connection: Connection<A>): void {
+    const first = this.#byValue.get(connection.value)
+    if (first === connection) {
+      if (connection.twin === undefined) this.#byValue.delete(connection.value)
+      else this.#byValue.set(connection.value, connection.twin)
+      return
+    }
+    for (let other = first; other !== undefined; other = other.twin) {
+      if (other.twin === connection) other.twin = connection.twin
+    }
+  }
+
+  /** Retires idle connections beyond `max`, least recently used first. */
+  resized(): void {
+    const { admission } = this
+    while (admission.idle + admission.used + admission.creating > admission.max) {
+      const oldest = this.#oldestIdle()
+      if (oldest === undefined) break
+      this.destroy(oldest, "shrink")
+    }
+    // A lower `min` may leave some unused for too long already.
+    this.housekeeping.cleanUp(admission.clock.now())
+  }
+
+  #oldestIdle(): Connection<A> | undefined {
+    let connection = this.#available.tail
+    while (connection !== undefined && connection.holders > 0) connection = connection.previous
+    return connection
+  }
+
+  /** Idle connections, least recently used first. */
+  *idleConnections(): Generator<Connection<A>, void> {
+    let connection = this.#available.tail
+    while (connection !== undefined) {
+      const previous: Connection<A> | undefined = connection.previous
+      if (connection.holders === 0) yield connection
+      connection = previous
+    }
+  }
+
+  shutdown(): void {
+    this.housekeeping.stop()
+    this.creation.shutdown()
+    for (const connection of Array.from(this.idleConnections())) this.destroy(connection, "closed")
+    this.#tasks.cancel(this.options.destroyTimeout)
+  }
+
+  abandon(): void {
+    for (const connection of Array.from(this.all)) this.destroy(connection, "closed")
+  }
+
+  // Reporting --------------------------------------------------------------------------------------------------------
+
+  *leases(): Generator<Lease.Lease<A>, void> {
+    for (const connection of this.all) {
+      for (let lease = connection.holder; lease !== undefined; lease = lease.next) yield lease
+    }
+  }
+
+  details(): PoolStats.PoolStats["details"] {
+    const { idle, max, pending, used } = this.admission
+    const size = idle + used
+    let healthy = 0
+    for (const connection of this.all) if (this.options.rules.isHealthy(connection)) healthy++
+    const utilization = Math.round((used / max) * 100)
+    const health = size === 0 ? 100 : Math.round((healthy / size) * 100)
+    return {
+      healthy,
+      healthPercent: health,
+      utilizationPercent: utilization,
+      underStress: utilization > 80 || health < 70,
+      breakerOpen: this.creation.isBroken,
+      summary: `${used}/${max} used, ${idle} idle, ${pending} waiting, ${health} % healthy`
+    }
+  }
+
+  /** Tells of a failure that no caller waits for. */
+  failed(
+    during: "validate" | "reset" | "check" | "destroy" | "classify",
+    connection: Connection<A>,
+    cause: Cause.Cause<unknown>
+  ): void {
+    this.admission.observer.emit({
+      _tag: "BackgroundFailure",
+      during,
+      item: connection.id,
+      cause: String(Cause.squash(cause))
+    })
+    this.admission.warn(`Pool "${this.admission.name}": ${during} of connection ${connection.id} failed`, cause)
+  }
+}
+
+/** What an exit says, `undefined` being none within the timeout. An answer of `false` is a failure too. */
+const failureOf = (
+  exit: Exit.Exit<unknown, unknown> | undefined,
+  timeout: number
+): Cause.Cause<unknown> | undefined => {
+  if (exit === undefined) return Cause.fail(`took longer than ${timeout} ms`)
+  if (Exit.isFailure(exit)) return exit.cause
+  return exit.value === false ? Cause.fail("answered false") : undefined
+}
