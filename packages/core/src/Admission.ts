@@ -26,6 +26,7 @@ import { Observer } from "./Observer.ts"
 import type { WaitOutcome } from "./PoolEvent.ts"
 import * as PoolError from "./PoolError.ts"
 import type { PoolStats } from "./PoolStats.ts"
+import { Waiter } from "./Waiter.ts"
 
 /**
  * `open` serves; `suspended` lets callers queue but serves nobody; `draining` refuses callers and waits for the leases
@@ -109,11 +110,11 @@ export class Admission<A, out E = unknown> {
   used = 0
   creating = 0
   destroying = 0
-  readonly waiters = new PriorityQueue<Lease<A>>()
+  readonly waiters = new PriorityQueue<Waiter<A>>()
 
   /** Set once, before anything else happens. */
   store!: Store<A, E>
-  readonly #deadlines = new DeadlineQueue<Lease<A>>()
+  readonly #deadlines = new DeadlineQueue<Waiter<A>>()
   readonly #deadline: Alarm
   /** How many of the waiters take part only if an item is idle. */
   #optional = 0
@@ -160,15 +161,15 @@ export class Admission<A, out E = unknown> {
 
   /** Queues the lease; the effect ends when it has been served, has failed or has left. */
   wait(lease: Lease<A>): Effect.Effect<any, any, any> {
-    const timeout = lease.options?.timeout ?? this.acquireTimeout
+    const timeout = lease.request.options?.timeout ?? this.acquireTimeout
     const refusal = this.#refuse(lease, timeout)
     if (refusal !== undefined) return refusal
     const fiber = lease.fiber!
     const isTraced = fiber.cache.tracerEnabled && fiber.cache.span !== undefined
     const queued = Effect.callback<any, any, any>((resume) => {
-      // Woken, a lease goes on with what it holds the item for. A span is to cover the wait alone.
-      lease.resume = isTraced ? (effect) => resume(effect === lease ? Effect.void : effect) : resume
-      this.#enqueue(lease, timeout)
+      // Served, a lease goes on with what it holds the item for; but a span is to cover the wait alone.
+      const served = isTraced ? (effect: unknown) => resume(effect === lease ? Effect.void : effect as never) : resume
+      this.#enqueue(lease, timeout, served)
       // Between the try and this step the fiber may have yielded and an item come free.
       this.serve()
     })
@@ -202,8 +203,25 @@ export class Admission<A, out E = unknown> {
 
   /** Takes a waiting lease out of the queue because its fiber was interrupted. */
   leave(lease: Lease<A>): void {
-    this.#dequeue(lease)
+    this.#dequeue(lease.waiter!)
     this.#waitEnded(lease, "interrupted")
+  }
+
+  /** Hands an item that is counted as used to the first waiter; `false` if nobody may have it. */
+  offer(entry: Entry<A>, now: number): boolean {
+    if (this.waiters.size === 0 || this.lifecycle !== "open") return false
+    this.#serveFirst(entry, now)
+    return true
+  }
+
+  #serveFirst(entry: Entry<A>, now: number): void {
+    const waiter = this.waiters.first()!
+    const lease = waiter.lease
+    this.#dequeue(waiter)
+    const waited = now - lease.since
+    this.observer.wait.record(waited)
+    this.#hold(lease, entry, now, waited)
+    wake(lease)
   }
 
   /** Gives waiters what can be handed out, then lets the store see to the rest. */
@@ -213,12 +231,7 @@ export class Admission<A, out E = unknown> {
       while (this.waiters.size > 0) {
         const entry = this.store.take(now)
         if (entry === undefined) break
-        const lease = this.waiters.first()!
-        this.#dequeue(lease)
-        const waited = now - lease.since
-        this.observer.wait.record(waited)
-        this.#hold(lease, entry, now, waited)
-        wake(lease)
+        this.#serveFirst(entry, now)
       }
     }
     this.store.replenish()
@@ -228,7 +241,7 @@ export class Admission<A, out E = unknown> {
   /** Ends the wait of everybody in the queue with a failure. */
   failWaiters(failure: Effect.Effect<never, unknown>, outcome: WaitOutcome): void {
     // Failing one may bring in others, who were not there when the failure was decided.
-    for (const lease of Array.from(this.waiters)) {
+    for (const { lease } of Array.from(this.waiters)) {
       if (lease.state === "waiting") this.#answer(lease, failure, outcome)
     }
   }
@@ -339,32 +352,34 @@ export class Admission<A, out E = unknown> {
     }
   }
 
-  #enqueue(lease: Lease<A>, timeout: number): void {
+  #enqueue(lease: Lease<A>, timeout: number, resume: (effect: Effect.Effect<any, any, any>) => void): void {
     const now = this.clock.now()
+    const { isOptional, options } = lease.request
+    const waiter = new Waiter(lease, options?.priority ?? 0, now + timeout, resume)
     lease.state = "waiting"
     lease.since = now
-    lease.deadline = now + timeout
-    this.waiters.add(lease)
-    if (lease.isOptional) this.#optional++
+    lease.waiter = waiter
+    this.waiters.add(waiter)
+    if (isOptional) this.#optional++
     if (timeout !== Infinity) {
-      this.#deadlines.add(lease)
-      this.#deadline.set(lease.deadline)
+      this.#deadlines.add(waiter)
+      this.#deadline.set(waiter.deadline)
     }
     if (this.observer.isListening) {
       this.observer.emit({ _tag: "WaitStarted", lease: this.leaseId(lease), pending: this.pending })
     }
   }
 
-  #dequeue(lease: Lease<A>): void {
-    this.waiters.remove(lease)
-    this.#deadlines.remove(lease)
-    if (lease.isOptional) this.#optional--
+  #dequeue(waiter: Waiter<A>): void {
+    this.waiters.remove(waiter)
+    this.#deadlines.remove(waiter)
+    if (waiter.lease.request.isOptional) this.#optional--
   }
 
   /** Why this lease may not even queue. */
   #refuse(lease: Lease<A>, timeout: number): Effect.Effect<any, any> | undefined {
     if (this.lifecycle === "draining" || this.lifecycle === "closed") return Effect.fail(this.#error("Closed"))
-    if (lease.isOptional) {
+    if (lease.request.isOptional) {
       // Nobody is overtaken: with others waiting there is nothing idle to be had.
       return this.lifecycle === "open" && this.waiters.size === 0 && this.store.mayOffer()
         ? undefined
@@ -385,12 +400,11 @@ export class Admission<A, out E = unknown> {
 
   /** Takes a lease out of the queue and ends its wait with `answer`. */
   #answer(lease: Lease<A>, answer: Effect.Effect<unknown, unknown>, outcome: WaitOutcome): void {
-    this.#dequeue(lease)
+    const waiter = lease.waiter!
+    this.#dequeue(waiter)
     lease.state = "ended"
     this.#waitEnded(lease, outcome)
-    const resume = lease.resume
-    lease.resume = undefined
-    resume?.(answer)
+    waiter.resume(answer)
   }
 
   #waitEnded(lease: Lease<A>, outcome: WaitOutcome): void {
@@ -400,18 +414,20 @@ export class Admission<A, out E = unknown> {
   }
 
   #decline(): void {
-    for (const lease of Array.from(this.waiters)) {
-      if (lease.isOptional && lease.state === "waiting") this.#answer(lease, Exit.succeed(Option.none()), "declined")
+    for (const { lease } of Array.from(this.waiters)) {
+      if (lease.request.isOptional && lease.state === "waiting") this.#answer(lease, Exit.succeed(Option.none()), "declined")
     }
   }
 
   #expire(now: number): void {
     let shared: ReturnType<Admission<A, E>["explain"]> | undefined
-    for (let lease = this.#deadlines.takeExpired(now); lease !== undefined; lease = this.#deadlines.takeExpired(now)) {
+    while (true) {
+      const lease = this.#deadlines.takeExpired(now)?.lease
+      if (lease === undefined) break
       this.observer.timeouts++
       shared ??= this.explain()
       const failure = this.store.timeoutFailure() ?? Effect.fail(this.#timedOut(lease, now, shared))
-      this.#answer(lease, lease.isOptional ? Exit.succeed(Option.none()) : failure, "timeout")
+      this.#answer(lease, lease.request.isOptional ? Exit.succeed(Option.none()) : failure, "timeout")
     }
     const next = this.#deadlines.next()
     if (next !== Infinity) this.#deadline.set(next)
@@ -460,7 +476,7 @@ export class Admission<A, out E = unknown> {
       pending: this.pending,
       max: this.max,
       oldestLease: oldest === undefined ? undefined : this.clock.now() - oldest.since,
-      oldestLeaseTakenAt: oldest?.callSite,
+      oldestLeaseTakenAt: oldest?.request.callSite,
       lastCreateFailure: this.store.lastCreateFailure()
     }
   }

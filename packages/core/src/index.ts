@@ -28,3 +28,5 @@ export * as PoolRegistry from "./PoolRegistry.ts"
 export * as PoolService from "./PoolService.ts"
 /** A consistent snapshot of a pool. */
 export * as PoolStats from "./PoolStats.ts"
+/** A lease's place in the queue. For those who build pools. */
+export * as Waiter from "./Waiter.ts"

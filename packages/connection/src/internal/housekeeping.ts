@@ -104,11 +104,11 @@ export class Housekeeping<A, E> {
         item: lease.entry!.id,
         lease: admission.leaseId(lease),
         held,
-        takenAt: lease.callSite
+        takenAt: lease.request.callSite
       })
       admission.warn(
         `Pool "${admission.name}": connection ${lease.entry!.id} has been held for ${Math.round(held)} ms; taken ` +
-          (lease.callSite ?? "in an unknown place")
+          (lease.request.callSite ?? "in an unknown place")
       )
     }
   }

@@ -93,7 +93,18 @@ export class ConnectionStore<A, E> implements Admission.Store<A, E> {
     const reason = this.#verdict(connection, now)
     if (reason !== undefined) return this.destroy(connection, reason)
     if (this.options.reset !== undefined) return this.#startReset(connection, this.options.reset)
+    if (this.admission.pending > 0 && this.#passOn(connection, now)) return
     this.#settle(connection)
+  }
+
+  /** Straight from one holder to the next, without a stop among the idle ones. */
+  #passOn(connection: Connection<A>, now: number): boolean {
+    // A shared connection may serve more than one, and one that is always validated none; the long way sees to both.
+    if (this.options.concurrency > 1 || this.#needsValidation(connection, now)) return false
+    if (!this.admission.offer(connection, now)) return false
+    connection.holders = 1
+    connection.uses++
+    return true
   }
 
   /** A connection that is shared has room for one more, unless it is to go. */
@@ -195,6 +206,8 @@ export class ConnectionStore<A, E> implements Admission.Store<A, E> {
   #replenishOnce(): void {
     const { admission, creation, options } = this
     const { lifecycle } = admission
+    // At capacity with nothing idle there is nothing to start: the common case of a busy pool.
+    if (this.#available.head === undefined && admission.live >= admission.max) return
     if (lifecycle === "draining" || lifecycle === "closed") return
     const now = admission.clock.now()
     while (this.#unmetDemand() > 0) {

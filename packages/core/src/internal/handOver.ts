@@ -26,10 +26,8 @@ const drain = (): void => {
   // Leases woken here may wake others, which join the end of the same list.
   while (woken < ready.length && woken < PER_TURN) {
     const lease = ready[woken++]!
-    const resume = lease.resume
-    lease.resume = undefined
     // A lease whose fiber was interrupted in the meantime has given its item back already.
-    if (lease.state === "held" && resume !== undefined) resume(lease)
+    if (lease.state === "held") lease.waiter!.resume(lease as never)
   }
   if (woken === ready.length) {
     ready = []

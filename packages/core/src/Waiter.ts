@@ -1,0 +1,47 @@
+/**
+ * A lease's place in the queue. It exists only while the lease waits, so that one that is served at once stays small.
+ *
+ * @since 0.1.0
+ */
+import type * as Effect from "effect/Effect"
+import type { Expiring, Slot } from "./data/DeadlineQueue.ts"
+import type { LinkedList } from "./data/LinkedList.ts"
+import type { Prioritised } from "./data/PriorityQueue.ts"
+import type { Lease } from "./Lease.ts"
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export class Waiter<A> implements Prioritised<Waiter<A>>, Expiring<Waiter<A>> {
+  readonly lease: Lease<A>
+  readonly priority: number
+  /** In milliseconds of the pool's clock; `Infinity` for a lease that waits as long as it takes. */
+  deadline: number
+  /** Ends the wait: with the lease itself once it holds an item, else with what the caller is told. */
+  readonly resume: (effect: Effect.Effect<any, any, any>) => void
+  list: LinkedList<Waiter<A>> | undefined
+  previous: Waiter<A> | undefined
+  next: Waiter<A> | undefined
+  slot: Slot<Waiter<A>> | undefined
+  earlier: Waiter<A> | undefined
+  later: Waiter<A> | undefined
+
+  constructor(
+    lease: Lease<A>,
+    priority: number,
+    deadline: number,
+    resume: (effect: Effect.Effect<any, any, any>) => void
+  ) {
+    this.lease = lease
+    this.priority = priority
+    this.deadline = deadline
+    this.resume = resume
+    this.list = undefined
+    this.previous = undefined
+    this.next = undefined
+    this.slot = undefined
+    this.earlier = undefined
+    this.later = undefined
+  }
+}
