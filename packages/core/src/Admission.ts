@@ -122,6 +122,8 @@ export class Admission<A, out E = unknown> {
   /** Errors that say nothing about the moment are made once. */
   readonly #errors = new Map<string, PoolError.PoolError>()
   readonly #whenChanged = new Set<() => void>()
+  /** What is left to do when the pool has closed; done once. */
+  #atEnd: Array<() => void> = []
 
   constructor(settings: Settings, context: Context.Context<never>) {
     this.name = settings.name
@@ -221,7 +223,7 @@ export class Admission<A, out E = unknown> {
     const waited = now - lease.since
     this.observer.wait.record(waited)
     this.#hold(lease, entry, now, waited)
-    wake(lease)
+    wake(waiter, lease as never)
   }
 
   /** Gives waiters what can be handed out, then lets the store see to the rest. */
@@ -299,8 +301,22 @@ export class Admission<A, out E = unknown> {
           this.store.abandon()
           return this.#until(() => this.live === 0, Infinity)
         })
-      )
+      ).pipe(Effect.andThen(Effect.sync(() => this.#end())))
     })
+  }
+
+  /** Calls `f` when the pool has closed. */
+  onClosed(f: () => void): void {
+    this.#atEnd.push(f)
+  }
+
+  #end(): void {
+    if (this.#atEnd.length === 0) return
+    const atEnd = this.#atEnd
+    this.#atEnd = []
+    for (const f of atEnd) f()
+    this.observer.emit({ _tag: "Closed" })
+    this.background.interruptAll()
   }
 
   /** To be called by the store whenever an item has ceased to be. */
@@ -353,7 +369,7 @@ export class Admission<A, out E = unknown> {
   }
 
   #enqueue(lease: Lease<A>, timeout: number, resume: (effect: Effect.Effect<any, any, any>) => void): void {
-    const now = this.clock.now()
+    const now = this.clock.exact()
     const { isOptional, options } = lease.request
     const waiter = new Waiter(lease, options?.priority ?? 0, now + timeout, resume)
     lease.state = "waiting"
@@ -361,7 +377,10 @@ export class Admission<A, out E = unknown> {
     lease.waiter = waiter
     this.waiters.add(waiter)
     if (isOptional) this.#optional++
-    if (timeout !== Infinity) {
+    if (timeout === Infinity) {
+      // There will be no timeout to say so.
+      this.#warnIfNested(lease)
+    } else {
       this.#deadlines.add(waiter)
       this.#deadline.set(waiter.deadline)
     }
@@ -404,7 +423,7 @@ export class Admission<A, out E = unknown> {
     this.#dequeue(waiter)
     lease.state = "ended"
     this.#waitEnded(lease, outcome)
-    waiter.resume(answer)
+    wake(waiter, answer)
   }
 
   #waitEnded(lease: Lease<A>, outcome: WaitOutcome): void {
@@ -424,10 +443,14 @@ export class Admission<A, out E = unknown> {
     while (true) {
       const lease = this.#deadlines.takeExpired(now)?.lease
       if (lease === undefined) break
+      if (lease.request.isOptional) {
+        this.#answer(lease, Exit.succeed(Option.none()), "timeout")
+        continue
+      }
       this.observer.timeouts++
       shared ??= this.explain()
       const failure = this.store.timeoutFailure() ?? Effect.fail(this.#timedOut(lease, now, shared))
-      this.#answer(lease, lease.request.isOptional ? Exit.succeed(Option.none()) : failure, "timeout")
+      this.#answer(lease, failure, "timeout")
     }
     const next = this.#deadlines.next()
     if (next !== Infinity) this.#deadline.set(next)
@@ -438,14 +461,7 @@ export class Admission<A, out E = unknown> {
     now: number,
     explanation: ReturnType<Admission<A, E>["explain"]>
   ): PoolError.PoolError {
-    const heldByCaller = this.heldBy(lease)
-    if (heldByCaller > 0) {
-      this.observer.emit({ _tag: "NestedAcquire", lease: this.leaseId(lease), held: heldByCaller })
-      this.warn(
-        `Pool "${this.name}": a fiber that holds ${heldByCaller} of its items timed out waiting for another. Nested` +
-          " acquires from an exhausted pool deadlock: pass the item on instead."
-      )
-    }
+    const heldByCaller = this.#warnIfNested(lease)
     return PoolError.make(() =>
       new PoolError.AcquireTimeout({
         pool: this.name,
@@ -456,10 +472,17 @@ export class Admission<A, out E = unknown> {
     )
   }
 
-  /** How many items of this pool the lease's own fiber holds. */
-  heldBy(lease: Lease<A>): number {
+  /** How many items of this pool the waiting lease's own fiber holds; with a warning if it may wait for itself. */
+  #warnIfNested(lease: Lease<A>): number {
     let held = 0
     for (const other of this.store.leases()) if (other.fiber === lease.fiber) held++
+    if (held > 0 && this.used >= this.max) {
+      this.observer.emit({ _tag: "NestedAcquire", lease: this.leaseId(lease), held })
+      this.warn(
+        `Pool "${this.name}": a fiber that holds ${held} of its items waits for another one while all are in use.` +
+          " Nested acquires deadlock like this: pass the item on instead."
+      )
+    }
     return held
   }
 

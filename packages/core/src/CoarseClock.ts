@@ -21,6 +21,8 @@ const READS_PER_REFRESH = 32
 export interface CoarseClock {
   /** Monotonic time in milliseconds, from an arbitrary origin. */
   now(): number
+  /** As `now`, read from the clock itself: for deadlines, which must not end early because the turn has been long. */
+  exact(): number
   /** Wall-clock time in milliseconds since 1970, for what people read. */
   wall(): number
 }
@@ -55,6 +57,7 @@ export const make = (clock: Clock.Clock): CoarseClock => {
   const isLive = clock === Context.get(Context.empty(), Clock.Clock)
   return {
     now: isLive ? () => (readsLeft-- > 0 ? turn : refresh(clock)) : () => monotonicMillis(clock),
+    exact: isLive ? () => refresh(clock) : () => monotonicMillis(clock),
     wall: () => clock.currentTimeMillisUnsafe()
   }
 }

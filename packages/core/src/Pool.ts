@@ -102,18 +102,11 @@ export const open = <A, E, S extends Store<A, E>>(definition: {
     }
     registry.addUnsafe(registered(pool))
     const forgetMetrics = PoolMetrics.registerUnsafe(admission, definition.kind, context)
-    yield* Scope.addFinalizer(
-      scope,
-      Effect.andThen(
-        admission.close(definition.closeGrace),
-        Effect.sync(() => {
-          forgetMetrics()
-          registry.releaseUnsafe(name)
-          admission.observer.emit({ _tag: "Closed" })
-          admission.background.interruptAll()
-        })
-      )
-    )
+    admission.onClosed(() => {
+      forgetMetrics()
+      registry.releaseUnsafe(name)
+    })
+    yield* Scope.addFinalizer(scope, admission.close(definition.closeGrace))
     if (name !== asked) {
       yield* Effect.logWarning(`A pool named "${asked}" is open already; this one is called "${name}"`)
     }

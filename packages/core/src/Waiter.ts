@@ -20,6 +20,8 @@ export class Waiter<A> implements Prioritised<Waiter<A>>, Expiring<Waiter<A>> {
   deadline: number
   /** Ends the wait: with the lease itself once it holds an item, else with what the caller is told. */
   readonly resume: (effect: Effect.Effect<any, any, any>) => void
+  /** What to resume with, once the wait is over. */
+  answer: Effect.Effect<any, any, any> | undefined
   list: LinkedList<Waiter<A>> | undefined
   previous: Waiter<A> | undefined
   next: Waiter<A> | undefined
@@ -37,6 +39,7 @@ export class Waiter<A> implements Prioritised<Waiter<A>>, Expiring<Waiter<A>> {
     this.priority = priority
     this.deadline = deadline
     this.resume = resume
+    this.answer = undefined
     this.list = undefined
     this.previous = undefined
     this.next = undefined

@@ -205,7 +205,7 @@ export class Creation<A, E> {
   #discard(scope: Scope.Closeable, exit: Exit.Exit<unknown, unknown> | undefined): void {
     const { background, name } = this.#admission
     background.run({
-      effect: Scope.close(scope, exit ?? Exit.void),
+      effect: Effect.uninterruptible(Scope.close(scope, exit ?? Exit.void)),
       timeout: this.#options.destroyTimeout,
       done: (closed) => {
         if (closed === undefined || Exit.isSuccess(closed)) return

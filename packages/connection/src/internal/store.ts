@@ -62,6 +62,8 @@ export class ConnectionStore<A, E> implements Admission.Store<A, E> {
         connection.state = "used"
         this.admission.idle--
         this.admission.used++
+      } else if (this.#isOver(connection, now)) {
+        continue
       }
       connection.isProven = false
       connection.holders++
@@ -105,6 +107,13 @@ export class ConnectionStore<A, E> implements Admission.Store<A, E> {
     connection.holders = 1
     connection.uses++
     return true
+  }
+
+  /** A shared connection may never be idle: one whose time is over takes no more leases. */
+  #isOver(connection: Connection<A>, now: number): boolean {
+    const reason = this.#verdict(connection, now)
+    if (reason !== undefined) this.condemn(connection, reason)
+    return reason !== undefined
   }
 
   /** A connection that is shared has room for one more, unless it is to go. */
@@ -366,7 +375,8 @@ export class ConnectionStore<A, E> implements Admission.Store<A, E> {
     admission.observer.destroyed[reason]++
     const age = admission.clock.now() - connection.createdAt
     admission.background.run({
-      effect: Scope.close(connection.scope, Exit.void),
+      // As everywhere in Effect, finalizers are not interrupted: one that is given up goes on.
+      effect: Effect.uninterruptible(Scope.close(connection.scope, Exit.void)),
       timeout: this.options.destroyTimeout,
       done: (exit) => {
         admission.destroying--
