@@ -43,12 +43,14 @@ export class DeadlineQueue<T extends Expiring<T>> {
   #heap: Array<Slot<T>> = []
   #slots = new Map<number, Slot<T>>()
   #empty = 0
+  /** The slot last added to: those who come together mostly leave together. */
+  #last: Slot<T> | undefined = undefined
 
   /** Adds a member with a finite deadline. One with `Infinity` is left out: there is nothing to wait for. */
   add(node: T): void {
     if (node.deadline === Infinity) return
     const at = Math.ceil(node.deadline)
-    let slot = this.#slots.get(at)
+    let slot = this.#last !== undefined && this.#last.at === at ? this.#last : this.#slots.get(at)
     if (slot === undefined) {
       slot = { at, head: undefined, tail: undefined }
       this.#slots.set(at, slot)
@@ -56,6 +58,7 @@ export class DeadlineQueue<T extends Expiring<T>> {
     } else if (slot.head === undefined) {
       this.#empty--
     }
+    this.#last = slot
     node.slot = slot
     node.earlier = slot.tail
     node.later = undefined
@@ -83,7 +86,9 @@ export class DeadlineQueue<T extends Expiring<T>> {
   /** The earliest deadline, or `Infinity`. */
   next(): number {
     while (this.#heap.length > 0 && this.#heap[0]!.head === undefined) {
-      this.#slots.delete(this.#pop().at)
+      const slot = this.#pop()
+      this.#slots.delete(slot.at)
+      if (slot === this.#last) this.#last = undefined
       this.#empty--
     }
     return this.#heap.length === 0 ? Infinity : this.#heap[0]!.at
@@ -99,6 +104,7 @@ export class DeadlineQueue<T extends Expiring<T>> {
   }
 
   #compact(): void {
+    this.#last = undefined
     const live = this.#heap.filter((slot) => slot.head !== undefined)
     for (const slot of this.#heap) if (slot.head === undefined) this.#slots.delete(slot.at)
     // A sorted array is a heap.

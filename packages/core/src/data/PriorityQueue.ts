@@ -39,8 +39,10 @@ export class PriorityQueue<T extends Prioritised<T>> {
   }
 
   first(): T | undefined {
-    for (const level of this.#levels) {
-      if (level.members.head !== undefined) return level.members.head
+    const levels = this.#levels
+    for (let i = 0; i < levels.length; i++) {
+      const head = levels[i]!.members.head
+      if (head !== undefined) return head
     }
     return undefined
   }
