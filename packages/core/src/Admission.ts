@@ -163,16 +163,17 @@ export class Admission<A, out E = unknown> {
 
   /** Queues the lease; the effect ends when it has been served, has failed or has left. */
   wait(lease: Lease<A>): Effect.Effect<any, any, any> {
-    const timeout = lease.request.options?.timeout ?? this.acquireTimeout
-    const refusal = this.#refuse(lease, timeout)
-    if (refusal !== undefined) return refusal
     const fiber = lease.fiber!
     const isTraced = fiber.cache.tracerEnabled && fiber.cache.span !== undefined
     const queued = Effect.callback<any, any, any>((resume) => {
       // Served, a lease goes on with what it holds the item for; but a span is to cover the wait alone.
       const served = isTraced ? (effect: unknown) => resume(effect === lease ? Effect.void : effect as never) : resume
+      // Since the lease first asked, its fiber may have yielded and anything have happened.
+      if (this.take(lease)) return served(lease as never)
+      const timeout = lease.request.options?.timeout ?? this.acquireTimeout
+      const refusal = this.#refuse(lease, timeout)
+      if (refusal !== undefined) return served(refusal)
       this.#enqueue(lease, timeout, served)
-      // Between the try and this step the fiber may have yielded and an item come free.
       this.serve()
     })
     if (!isTraced) return queued

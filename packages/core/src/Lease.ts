@@ -92,15 +92,11 @@ export class Request<A> {
 
 /** Ends the lease with the effect it is run as. */
 const within = <A>(lease: Lease<A>): Effect.Effect<any, any, any> =>
-  Effect.onExitPrimitive(
-    lease as never,
-    (exit) => {
-      lease.end(exit)
-      return undefined
-    },
-    // The handler never suspends, so it needs no uninterruptible region.
-    true
-  )
+  // Not marked as interruptible, though it never suspends: the run loop skips such handlers when it interrupts.
+  Effect.onExitPrimitive(lease as never, (exit) => {
+    lease.end(exit)
+    return undefined
+  })
 
 /** Ends the lease with the scope; or with its wait, if that fails. */
 const withinScope = <A>(
@@ -118,15 +114,11 @@ const withinScope = <A>(
   lease.fiber = fiber
   const { admission } = lease.request
   if (admission.take(lease)) return lease.run()
-  return Effect.onExitPrimitive(
-    admission.wait(lease),
-    (exit) => {
-      if (exit._tag === "Failure") lease.end(exit)
-      if (lease.state !== "held") removeFinalizerUnsafe(scope, lease)
-      return undefined
-    },
-    true
-  )
+  return Effect.onExitPrimitive(admission.wait(lease), (exit) => {
+    if (exit._tag === "Failure") lease.end(exit)
+    if (lease.state !== "held") removeFinalizerUnsafe(scope, lease)
+    return undefined
+  })
 }
 
 /**
