@@ -92,6 +92,8 @@ export class ConnectionStore<A, E> implements Admission.Store<A, E> {
       this.#judge(connection, exit.cause)
     }
     if (connection.holders > 0) return this.#shareAgain(connection)
+    // Shared and with room for more, it has stayed among the available ones.
+    if (connection.list !== undefined) this.#available.remove(connection)
     const reason = this.#verdict(connection, now)
     if (reason !== undefined) return this.destroy(connection, reason)
     if (this.options.reset !== undefined) return this.#startReset(connection, this.options.reset)
