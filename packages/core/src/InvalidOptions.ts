@@ -75,10 +75,11 @@ export class Checks {
     return value === Infinity ? value : this.integer(field, value, fallback, min)
   }
 
-  finite(field: string, value: number | undefined, fallback: number, min: number, max: number): number {
+  finite(field: string, value: number | undefined, fallback: number, min = -Infinity, max = Infinity): number {
     if (value === undefined) return fallback
     if (!Number.isFinite(value) || value < min || value > max) {
-      this.refuse(field, value, `must be a number between ${min} and ${max}`)
+      const isBounded = min !== -Infinity || max !== Infinity
+      this.refuse(field, value, isBounded ? `must be a number between ${min} and ${max}` : "must be a finite number")
     }
     return value
   }
@@ -91,11 +92,8 @@ export class Checks {
     allow: { readonly zero?: boolean; readonly infinity?: boolean } = {}
   ): number {
     if (value === undefined) return fallback
-    const parsed = Duration.fromInput(value)
-    // A negative input is read as zero by `Duration`, so its sign is looked at here.
-    if (Option.isNone(parsed) || isNegative(value)) return this.refuse(field, value, "must be a duration")
-    const millis = Duration.toMillis(parsed.value)
-    if (Number.isNaN(millis)) this.refuse(field, value, "must be a duration")
+    const millis = readMillis(value)
+    if (!(millis >= 0)) this.refuse(field, value, "must be a duration")
     if (millis === 0 && allow.zero !== true) this.refuse(field, value, "must be longer than zero")
     if (millis === Infinity && allow.infinity !== true) this.refuse(field, value, "must be finite")
     return millis
@@ -121,6 +119,7 @@ export class Checks {
 
   /** Refuses fields that the pool does not know: a misspelt option would otherwise be ignored in silence. */
   known(options: object, fields: ReadonlySet<string>, prefix = ""): void {
+    if (!isRecord(options)) this.refuse("options", options, "must be an object")
     for (const [field, value] of Object.entries(options)) {
       if (!fields.has(field)) this.refuse(prefix + field, value, "is not known to this pool")
     }
@@ -129,16 +128,34 @@ export class Checks {
   /** Options within an option: an object with known fields only. */
   group<T extends object>(field: string, value: T | undefined, fields: ReadonlySet<string>): T | undefined {
     if (value === undefined) return undefined
-    if (typeof value !== "object" || value === null) this.refuse(field, value, "must be an object")
+    if (!isRecord(value)) this.refuse(field, value, "must be an object")
     this.known(value, fields, `${field}.`)
     return value
   }
 }
 
-const isNegative = (value: unknown): boolean =>
-  typeof value === "number" || typeof value === "bigint"
-    ? value < 0
-    : typeof value === "string" && value.trimStart().startsWith("-")
+const isRecord = (value: unknown): boolean => typeof value === "object" && value !== null && !Array.isArray(value)
+
+/** `NaN` for what is no duration; `Duration` itself is lenient and reads much of that as zero. */
+const readMillis = (value: Duration.Input): number => {
+  if (typeof value === "object" && value !== null && !Duration.isDuration(value)) {
+    const isSound = Array.isArray(value) ? value.every(isNumber) : isDurationObject(value)
+    if (!isSound) return NaN
+  }
+  if (typeof value === "number" && Number.isNaN(value)) return NaN
+  const parsed = Duration.fromInput(value)
+  return Option.isNone(parsed) ? NaN : Duration.toMillis(parsed.value)
+}
+
+const units = ["weeks", "days", "hours", "minutes", "seconds", "milliseconds", "microseconds", "nanoseconds"] as const
+
+const isDurationObject = (value: Duration.DurationObject): boolean => {
+  const amounts = units.map((unit) => value[unit]).filter((amount) => amount !== undefined)
+  return amounts.length > 0 && amounts.every(isNumber) &&
+    Object.keys(value).every((field) => (units as ReadonlyArray<string>).includes(field))
+}
+
+const isNumber = (value: unknown): boolean => typeof value === "number" && !Number.isNaN(value)
 
 const show = (value: unknown): string => {
   if (typeof value === "string") return JSON.stringify(value)

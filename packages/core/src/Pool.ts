@@ -343,7 +343,9 @@ export const resize: {
     size: { readonly min?: number | undefined; readonly max?: number | undefined }
   ): Effect.Effect<void, InvalidOptions> =>
     check(() => {
-      const { max, min } = checkSize(new Checks(self.name), size, self.admission)
+      const checks = new Checks(self.name)
+      checks.known(size, sizeFields)
+      const { max, min } = checkSize(checks, size, self.admission)
       self.admission.resize(min, max)
     })
 )
@@ -395,7 +397,7 @@ const withChecked = <A, E, B, R>(
     const checks = new Checks(self.name)
     checks.known(options, acquireFields)
     return {
-      priority: checks.finite("priority", options.priority, 0, -Number.MAX_VALUE, Number.MAX_VALUE),
+      priority: checks.finite("priority", options.priority, 0),
       timeout: options.acquireTimeout === undefined
         ? undefined
         : checks.millis("acquireTimeout", options.acquireTimeout, 0, { zero: true, infinity: true })
@@ -405,6 +407,7 @@ const withChecked = <A, E, B, R>(
 }
 
 const acquireFields = new Set(["priority", "acquireTimeout"])
+const sizeFields = new Set(["min", "max"])
 
 const registered = <A, E>(self: Pool<A, E>): RegisteredPool => ({
   name: self.name,

@@ -130,7 +130,9 @@ export class Housekeeping<A, E> {
       if (next <= now) next = now + this.#period
       if (next < due) due = next
     }
-    if (options.leakThreshold !== Infinity) {
+    if (options.leakThreshold !== Infinity && all.size > 0) {
+      // In time for a lease that is taken right now.
+      due = Math.min(due, now + options.leakThreshold)
       for (const lease of this.#store.leases()) {
         if (!this.#overdue.has(lease)) due = Math.min(due, lease.since + options.leakThreshold)
       }

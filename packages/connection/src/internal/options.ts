@@ -99,6 +99,7 @@ export const checkOptions = <A, E>(options: Options<A, E, any>): Checked<A, E> =
   if (keepAlive !== Infinity && (check ?? validate) === undefined) {
     checks.refuse("keepAlive", options.keepAlive, "needs `validate` or `health.check` to keep a connection alive with")
   }
+  const checkInterval = health === false ? Infinity : checks.millis("health.interval", health?.interval, 30_000, forever)
   const checkTimeout = health === false ? 5000 : checks.millis("health.timeout", health?.timeout, 5000, forever)
   return {
     name,
@@ -129,9 +130,7 @@ export const checkOptions = <A, E>(options: Options<A, E, any>): Checked<A, E> =
     isFifo: checks.oneOf("order", options.order, "lifo", ["lifo", "fifo"]) === "fifo",
     concurrency: checks.integer("concurrency", options.concurrency, 1, 1),
     check: check ?? validate,
-    checkInterval: health === false || check === undefined
-      ? Infinity
-      : checks.millis("health.interval", health?.interval, 30_000, forever),
+    checkInterval: check === undefined ? Infinity : checkInterval,
     checkTimeout,
     rules: new HealthRules({
       reward: checks.finite("health.policy.reward", policy?.reward, 10, 0, 100),
