@@ -1,0 +1,129 @@
+/**
+ * `PgClient` over a pool. sql-pg has no constructor that takes connections from elsewhere, so what its `PgClient.make`
+ * does with its own pool is done here with ours, piece by piece the same.
+ */
+import { PgClient, type PgConnection } from "@effect/sql-pg"
+import { ConnectionPool } from "@effect-pools/connection"
+import { PoolError } from "@effect-pools/core"
+import * as Effect from "effect/Effect"
+import type * as Reactivity from "effect/reactivity/Reactivity"
+import * as SqlClient from "effect/sql/SqlClient"
+import type { Borrower, Connection } from "effect/sql/SqlConnection"
+import { SqlError, UnknownError } from "effect/sql/SqlError"
+import * as Statement from "effect/sql/Statement"
+import * as Stream from "effect/Stream"
+import { toSqlError } from "./errors.ts"
+import type { Sorted } from "./options.ts"
+
+type Pool = ConnectionPool.ConnectionPool<PgConnection.PgConnection, SqlError>
+
+export const makeClient = (
+  pool: Pool,
+  { config, target }: Sorted
+): Effect.Effect<PgClient.PgClient, never, Reactivity.Reactivity> => {
+  const lease = withSqlErrors(ConnectionPool.get(pool))
+  // A view of the connection that ends with the scope: who keeps it longer can do no harm.
+  const reserve = Effect.flatMap(lease, (connection) => connection.pin)
+  const borrower: Borrower = (f) =>
+    withSqlErrors(ConnectionPool.use(pool, (connection) => f(new ClientConnection(connection))))
+  const client = SqlClient.make({
+    driver: "pg",
+    acquirer: Effect.map(lease, (connection) => new ClientConnection(connection)),
+    borrower,
+    transactionAcquirer: Effect.map(reserve, (connection) => new ClientConnection(connection)),
+    prepareTransactionControls: true,
+    commit,
+    releaseSavepoint: (name) => `RELEASE SAVEPOINT ${name}`,
+    compiler: PgClient.makeCompiler(config.transformQueryNames, config.transformJson),
+    spanAttributes: [
+      ...Object.entries(config.spanAttributes ?? {}),
+      ["db.system.name", "postgresql"],
+      ["db.namespace", target.database ?? "postgres"],
+      ["server.address", target.host],
+      ["server.port", target.port]
+    ],
+    transformRows:
+      config.transformResultNames === undefined
+        ? undefined
+        : Statement.defaultTransforms(config.transformResultNames, config.transformJson).array
+  })
+  return Effect.map(client, (client) =>
+    Object.assign(client, {
+      [PgClient.TypeId]: PgClient.TypeId,
+      config,
+      json: (value: unknown) => Statement.fragment([pgJson(value)]),
+      listen: (channel: string) => Effect.flatMap(reserve, (connection) => connection.listen(channel)),
+      notify: (channel: string, payload: string) =>
+        checkedChannel(channel, () =>
+          borrower((connection) => Effect.asVoid(connection.executeRaw("SELECT pg_notify($1, $2)", [channel, payload])))
+        )
+    })
+  )
+}
+
+/** Translates what the pool itself fails with; what the effect does with its connection fails with `SqlError` anyway. */
+const withSqlErrors = <A, E, R>(
+  self: Effect.Effect<A, E | PoolError.PoolError, R>
+): Effect.Effect<A, Exclude<E, PoolError.PoolError> | SqlError, R> =>
+  Effect.mapError(self, (error) =>
+    error instanceof PoolError.PoolError ? toSqlError(error) : (error as Exclude<E, PoolError.PoolError>)
+  )
+
+class ClientConnection implements Connection {
+  readonly #connection: PgConnection.PgConnection
+
+  constructor(connection: PgConnection.PgConnection) {
+    this.#connection = connection
+  }
+
+  execute(sql: string, params: ReadonlyArray<unknown>, transformRows: TransformRows | undefined) {
+    return this.#rows(sql, params, true, transformRows)
+  }
+
+  executeRaw(sql: string, params: ReadonlyArray<unknown>) {
+    return this.#connection.query(sql, params)
+  }
+
+  executeValues(sql: string, params: ReadonlyArray<unknown>) {
+    return this.#connection.queryValues(sql, params)
+  }
+
+  executeValuesUnprepared(sql: string, params: ReadonlyArray<unknown>) {
+    return this.#connection.queryValues(sql, params, false)
+  }
+
+  executeUnprepared(sql: string, params: ReadonlyArray<unknown>, transformRows: TransformRows | undefined) {
+    return this.#rows(sql, params, false, transformRows)
+  }
+
+  executeStream(sql: string, params: ReadonlyArray<unknown>, transformRows: TransformRows | undefined) {
+    const stream = this.#connection.stream(sql, params)
+    return transformRows === undefined ? stream : Stream.mapArray(stream, (rows) => transformRows(rows) as typeof rows)
+  }
+
+  #rows(sql: string, params: ReadonlyArray<unknown>, prepare: boolean, transformRows: TransformRows | undefined) {
+    return Effect.map(
+      this.#connection.query(sql, params, prepare),
+      transformRows === undefined ? ({ rows }) => rows : ({ rows }) => transformRows(rows)
+    )
+  }
+}
+
+type TransformRows = <A extends object>(rows: ReadonlyArray<A>) => ReadonlyArray<A>
+
+const pgJson = Statement.custom<Statement.Custom<"PgJson", unknown>>("PgJson")
+
+/** PostgreSQL answers `COMMIT` with `ROLLBACK` when the transaction has failed before. */
+const commit = (connection: Connection): Effect.Effect<void, SqlError> =>
+  Effect.flatMap(connection.executeRaw("COMMIT", []) as Effect.Effect<PgConnection.Result, SqlError>, ({ command }) =>
+    command === "ROLLBACK" ? failure("commit", "PgClient: COMMIT rolled back an aborted transaction") : Effect.void
+  )
+
+/** The server would cut a longer name, and notify another channel. */
+const checkedChannel = <A>(channel: string, then: () => Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> =>
+  Buffer.byteLength(channel) > 63
+    ? failure("notify", "PostgreSQL channel names must not exceed 63 UTF-8 bytes")
+    : then()
+
+const failure = (operation: string, message: string): Effect.Effect<never, SqlError> =>
+  Effect.fail(new SqlError({ reason: new UnknownError({ cause: new Error(message), message, operation }) }))

@@ -1,0 +1,67 @@
+import type { Health } from "@effect-pools/connection"
+import { PoolError } from "@effect-pools/core"
+import * as Cause from "effect/Cause"
+import { hasProperty } from "effect/Predicate"
+import { ConnectionError, isSqlError, SqlError } from "effect/sql/SqlError"
+
+/** A pool's refusal in the terms of a client, of which only `SqlError` is expected. */
+export const toSqlError = (error: PoolError.PoolError): SqlError => {
+  let translated = translations.get(error)
+  if (translated === undefined) {
+    const Reason = error.isRetryable ? ConnectionError : FinalConnectionError
+    translated = new SqlError({
+      reason: new Reason({ cause: error, message: error.message, operation: "acquire" })
+    })
+    translations.set(error, translated)
+  }
+  return translated
+}
+
+/** Pools fail with one and the same error for as long as it says the same. */
+const translations = new WeakMap<PoolError.PoolError, SqlError>()
+
+/** A `ConnectionError` says of itself that a retry may help; with a pool that is closed it can't. */
+class FinalConnectionError extends ConnectionError {
+  override get isRetryable(): boolean {
+    return false
+  }
+}
+
+/** What an error of the body says about its connection. */
+export const classify: Health.Classify = (cause) => {
+  let verdict: Health.Verdict = "fine"
+  for (const reason of cause.reasons) {
+    if (Cause.isInterruptReason(reason)) continue
+    // A transaction that can't be rolled back dies of its `SqlError`.
+    const error = Cause.isFailReason(reason) ? reason.error : reason.defect
+    if (isSqlError(error)) {
+      if (endsSession(error)) return "fatal"
+    } else if (Cause.isDieReason(reason)) {
+      verdict = "suspect"
+    }
+  }
+  return verdict
+}
+
+const endsSession = ({ reason }: SqlError): boolean => {
+  // Of another lease that could not be had the connection at hand knows nothing.
+  if (reason._tag === "ConnectionError") return !(reason.cause instanceof PoolError.PoolError)
+  const state = sqlState(reason.cause)
+  return state !== undefined && sessionEnds.has(state)
+}
+
+/** Shut down by an administrator, by a crash; idle for too long, in a transaction or out of one. */
+const sessionEnds = new Set(["57P01", "57P02", "25P03", "57P05"])
+
+/**
+ * Whether another attempt to connect must fail the same way: credentials that are wrong, a database that isn't there.
+ * Attempts all the same would only help to get the account locked.
+ */
+export const isPermanent = (error: unknown): boolean => {
+  if (!isSqlError(error)) return false
+  const { _tag, cause } = error.reason
+  return _tag === "AuthenticationError" || _tag === "AuthorizationError" || sqlState(cause) === "3D000"
+}
+
+const sqlState = (cause: unknown): string | undefined =>
+  hasProperty(cause, "code") && typeof cause.code === "string" ? cause.code : undefined

@@ -1,0 +1,600 @@
+import type { PgConnection } from "@effect/sql-pg"
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { ConnectionPool } from "@effect-pools/connection"
+import { PostgresPool } from "@effect-pools/postgres"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Queue from "effect/Queue"
+import * as Reactivity from "effect/reactivity/Reactivity"
+import * as Redacted from "effect/Redacted"
+import * as References from "effect/References"
+import * as Scope from "effect/Scope"
+import type { SqlError } from "effect/sql/SqlError"
+import * as Stream from "effect/Stream"
+import { connect, createServer, type Server as NetServer, type Socket } from "node:net"
+import { freePort, observe, type Server, startServer } from "./server.ts"
+
+let server: Server
+beforeAll(async () => {
+  server = await startServer()
+})
+afterAll(() => server?.stop())
+
+let pools = 0
+
+/** A pool with a name of its own, by which the server tells its sessions from others. */
+const makePool = (options: PostgresPool.Options = {}) =>
+  PostgresPool.make({ url: server.url, name: `pool ${++pools}`, ...options }).pipe(
+    Effect.provide(Reactivity.layer),
+    // Faults are the point here, and the pool tells of each.
+    Effect.provideService(References.MinimumLogLevel, "None")
+  )
+
+const connections = (pool: PostgresPool.PostgresPool) => ConnectionPool.connections(pool)
+
+const pidOf = (connection: PgConnection.PgConnection) => Effect.succeed(connection.processId)
+
+/** Ends when the pool has come to this. It is looked at whenever anything else had its turn. */
+const eventually = (condition: () => boolean) => Effect.repeat(Effect.yieldNow, { until: condition })
+
+/** Ends when a session of the pool is busy; its process id. */
+const busyBackend = (observer: Effect.Success<ReturnType<typeof observe>>, name: string) =>
+  Effect.map(
+    Effect.repeat(
+      observer.query("SELECT pid FROM pg_stat_activity WHERE application_name = $1 AND wait_event = 'PgSleep'", [name]),
+      { until: ({ rows }) => rows.length > 0 }
+    ),
+    ({ rows }) => Number(rows[0]!["pid"])
+  )
+
+describe("sessions of the server", () => {
+  it.live("64 fibers on a pool of 10 never have more than 10, with connections replaced all the time", () =>
+    Effect.gen(function* () {
+      const observer = yield* observe(server)
+      const pool = yield* makePool({ max: 10, maxUses: 5, maxCreating: 10 })
+      const sql = pool.client
+      let most = 0
+      let samples = 0
+      const sampler = yield* Effect.forkChild(
+        Effect.forever(
+          Effect.map(observer.backends(pool.name), (pids) => {
+            samples++
+            most = Math.max(most, pids.length)
+          })
+        )
+      )
+      const request = (n: number): Effect.Effect<unknown, unknown> => {
+        switch (n % 4) {
+          case 0:
+            return sql`SELECT pg_sleep(0.002)`
+          case 1:
+            return sql.withTransaction(sql`SELECT ${n}::int`)
+          case 2:
+            return Stream.runDrain(sql`SELECT generate_series(1, 100)`.stream)
+          default:
+            return Effect.timeoutOption(sql`SELECT pg_sleep(1)`, "5 millis")
+        }
+      }
+      yield* Effect.forEach(
+        Array.from({ length: 800 }, (_, n) => n),
+        request,
+        { concurrency: 64, discard: true }
+      )
+      yield* Fiber.interrupt(sampler)
+      assert.isAtMost(most, 10)
+      assert.isAtLeast(most, 5)
+      assert.isAtLeast(samples, 50)
+      assert.isAtLeast(pool.admission.observer.created, 100)
+    })
+  )
+
+  it.live("none is left when the layer has closed", () =>
+    Effect.gen(function* () {
+      const observer = yield* observe(server)
+      const name = `pool ${++pools}`
+      yield* Effect.gen(function* () {
+        const { client: sql } = yield* PostgresPool.PostgresPool
+        yield* Effect.all(
+          Array.from({ length: 8 }, () => sql`SELECT pg_sleep(0.01)`),
+          { concurrency: 8 }
+        )
+        assert.isNotEmpty(yield* observer.backends(name))
+      }).pipe(Effect.provide(PostgresPool.layer({ url: server.url, name, max: 8 })))
+      assert.deepStrictEqual(yield* observer.backends(name), [])
+    })
+  )
+
+  it.live("a busy one is ended, statement and all, when the grace of a close is over", () =>
+    Effect.gen(function* () {
+      const observer = yield* observe(server)
+      const scope = yield* Scope.make()
+      const pool = yield* Scope.provide(makePool({ closeGrace: 0 }), scope)
+      const sleeper = yield* Effect.forkChild(Effect.flip(pool.client`SELECT pg_sleep(60)`))
+      yield* busyBackend(observer, pool.name)
+      yield* Scope.close(scope, Exit.void)
+      assert.deepStrictEqual(yield* observer.backends(pool.name), [])
+      // Cancelled, not left to sleep.
+      assert.strictEqual((yield* Fiber.join(sleeper)).reason._tag, "StatementTimeoutError")
+    })
+  )
+
+  it.live("they show the pool's name, unless the application has given another", () =>
+    Effect.gen(function* () {
+      const shown = (options: PostgresPool.Options) =>
+        Effect.gen(function* () {
+          const { client: sql } = yield* makePool(options)
+          const [row] = yield* sql<{ name: string }>`SELECT current_setting('application_name') AS name`
+          return row!.name
+        }).pipe(Effect.scoped)
+      assert.strictEqual(yield* shown({ name: undefined, database: "postgres" }), "postgres/postgres")
+      assert.strictEqual(yield* shown({ applicationName: "mine" }), "mine")
+      assert.strictEqual(yield* shown({ startupParameters: { Application_Name: "theirs" } }), "theirs")
+      const url = Redacted.make(`${Redacted.value(server.url)}?application_name=ours`)
+      assert.strictEqual(yield* shown({ url }), "ours")
+    })
+  )
+})
+
+describe("a session that the server ends", () => {
+  it.live("while idle is never handed out again", () =>
+    Effect.gen(function* () {
+      const observer = yield* observe(server)
+      // Nothing is ever validated: only the session itself can tell.
+      const pool = yield* makePool({ validateAfterIdle: "Infinity", health: false, min: 0, max: 3 })
+      yield* Effect.all(
+        Array.from({ length: 3 }, () => pool.client`SELECT pg_sleep(0.05)`),
+        { concurrency: 3 }
+      )
+      const pids = yield* observer.backends(pool.name)
+      assert.strictEqual(pids.length, 3)
+      yield* Effect.forEach(pids, observer.terminate)
+      // The answer to the last termination may overtake the end of the sessions, on another connection.
+      yield* eventually(() => pool.admission.idle === 0)
+      assert.strictEqual(pool.admission.observer.destroyed.invalidated, 3)
+      const pid = yield* ConnectionPool.use(pool, pidOf)
+      assert.notInclude(pids, pid)
+    })
+  )
+
+  it.live("while busy fails its statement with a typed error and is not used again", () =>
+    Effect.gen(function* () {
+      const observer = yield* observe(server)
+      const pool = yield* makePool({ max: 1 })
+      const sleeper = yield* Effect.forkChild(Effect.flip(pool.client`SELECT pg_sleep(60)`))
+      const pid = yield* busyBackend(observer, pool.name)
+      yield* observer.terminate(pid)
+      const error = yield* Fiber.join(sleeper)
+      assert.strictEqual(error.reason._tag, "ConnectionError")
+      assert.strictEqual(error.isRetryable, true)
+      assert.notStrictEqual(yield* ConnectionPool.use(pool, pidOf), pid)
+    })
+  )
+
+  it.live("within a transaction fails it, and the pool goes on", () =>
+    Effect.gen(function* () {
+      const observer = yield* observe(server)
+      const pool = yield* makePool({ max: 1 })
+      const sql = pool.client
+      const exit = yield* Effect.exit(
+        sql.withTransaction(
+          Effect.gen(function* () {
+            const [row] = yield* sql<{ pid: number }>`SELECT pg_backend_pid() AS pid`
+            yield* observer.terminate(row!.pid)
+            yield* sql`SELECT 1`
+          })
+        )
+      )
+      assert.isTrue(Exit.isFailure(exit))
+      assert.deepStrictEqual(yield* sql`SELECT 1 AS one`, [{ one: 1 }])
+    })
+  )
+
+  it.live("while listened on fails the listener's queue", () =>
+    Effect.gen(function* () {
+      const observer = yield* observe(server)
+      const pool = yield* makePool()
+      const queue = yield* pool.client.listen("news")
+      const [connection] = yield* connections(pool)
+      yield* observer.terminate(connection!.connection.processId)
+      const error = yield* Effect.flip(Queue.take(queue))
+      assert.match(String((error as SqlError).reason.cause), /terminating connection/)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("is found by validation if sql-pg does not tell", () =>
+    Effect.gen(function* () {
+      const observer = yield* observe(server)
+      const pool = yield* makePool({ max: 1, validateAfterIdle: 0, health: false })
+      const pid = yield* ConnectionPool.use(pool, (connection) => {
+        withoutHooks(connection)
+        return pidOf(connection)
+      })
+      yield* observer.terminate(pid)
+      assert.deepStrictEqual(yield* pool.client`SELECT 1 AS one`, [{ one: 1 }])
+      assert.strictEqual(pool.admission.observer.destroyed.validationFailed, 1)
+    })
+  )
+
+  it.live("is found by the first statement that fails if nothing else tells", () =>
+    Effect.gen(function* () {
+      const observer = yield* observe(server)
+      const pool = yield* makePool({ max: 1, validateAfterIdle: "Infinity", health: false })
+      const pid = yield* ConnectionPool.use(pool, (connection) => {
+        withoutHooks(connection)
+        return pidOf(connection)
+      })
+      yield* observer.terminate(pid)
+      const error = yield* Effect.flip(pool.client`SELECT 1`)
+      assert.match(String(error.reason.cause), /terminating connection|Connection closed/)
+      assert.strictEqual(pool.admission.observer.destroyed.unhealthy, 1)
+      assert.deepStrictEqual(yield* pool.client`SELECT 1 AS one`, [{ one: 1 }])
+    })
+  )
+})
+
+const bytesWritten = (connection: PgConnection.PgConnection): Effect.Effect<number> =>
+  Effect.sync(() => (connection as any).session.socket.bytesWritten)
+
+const withoutHooks = (connection: PgConnection.PgConnection): void =>
+  (connection as any)["~@effect/sql-pg/PgConnection/internals"].retireHooks.clear()
+
+describe("an interrupted statement", () => {
+  it.live("is cancelled on the server, and the next statement is not", () =>
+    Effect.gen(function* () {
+      const observer = yield* observe(server)
+      const pool = yield* makePool({ max: 1 })
+      const sql = pool.client
+      for (let round = 0; round < 20; round++) {
+        const sleeper = yield* Effect.forkChild(sql`SELECT pg_sleep(60)`)
+        yield* busyBackend(observer, pool.name)
+        yield* Fiber.interrupt(sleeper)
+        const after = yield* Effect.all([sql`SELECT 1 AS one`, sql`SELECT pg_sleep(0.01) IS NULL AS no`])
+        assert.deepStrictEqual(after, [[{ one: 1 }], [{ no: false }]])
+      }
+      // All of them had been confirmed, so that one session served.
+      assert.strictEqual(pool.admission.observer.created, 1)
+    })
+  )
+
+  it.live("that ends by itself while it is being cancelled takes its session with it", () =>
+    Effect.gen(function* () {
+      const pool = yield* makePool({ max: 4 })
+      const sql = pool.client
+      // From shorter than the 10 ms that sql-pg waits before it cancels to longer, so that some cancels come too late.
+      const request = (n: number) => Effect.timeoutOption(sql`SELECT pg_sleep(${0.005 + (n % 40) / 2000})`, "2 millis")
+      const next = sql`SELECT pg_sleep(0.001) IS NULL AS no`
+      const results = yield* Effect.forEach(
+        Array.from({ length: 400 }, (_, n) => n),
+        (n) => Effect.andThen(request(n), Effect.exit(next)),
+        { concurrency: 4 }
+      )
+      assert.deepStrictEqual(results.filter(Exit.isFailure), [])
+    })
+  )
+})
+
+describe("a transaction that is left behind", () => {
+  const inTransaction = (pool: PostgresPool.PostgresPool) =>
+    ConnectionPool.use(pool, (connection) =>
+      Effect.map(
+        connection.queryValues("SELECT pg_current_xact_id_if_assigned() IS NOT NULL, count(*) FROM left_behind"),
+        ([row]) => ({ open: row![0], rows: Number(row![1]), pid: connection.processId })
+      )
+    )
+  const leave = (last: string) => (connection: PgConnection.PgConnection) =>
+    Effect.gen(function* () {
+      yield* connection.query("BEGIN")
+      yield* connection.query("INSERT INTO left_behind VALUES (1)")
+      yield* Effect.exit(connection.query(last))
+      return connection.processId
+    })
+  const prepare = (options: PostgresPool.Options = {}) =>
+    Effect.gen(function* () {
+      const pool = yield* makePool({ max: 1, ...options })
+      yield* pool.client`DROP TABLE IF EXISTS left_behind`
+      yield* pool.client`CREATE TABLE left_behind (n int)`
+      return pool
+    })
+
+  it.live("open, is rolled back before the next holder comes", () =>
+    Effect.gen(function* () {
+      const pool = yield* prepare()
+      const pid = yield* ConnectionPool.use(pool, leave("SELECT 1"))
+      assert.deepStrictEqual(yield* inTransaction(pool), { open: false, rows: 0, pid })
+    })
+  )
+
+  it.live("aborted, is rolled back before the next holder comes", () =>
+    Effect.gen(function* () {
+      const pool = yield* prepare()
+      const pid = yield* ConnectionPool.use(pool, leave("SELEKT"))
+      assert.deepStrictEqual(yield* inTransaction(pool), { open: false, rows: 0, pid })
+    })
+  )
+
+  it.live("by a holder that fails, dies or is interrupted, is rolled back too", () =>
+    Effect.gen(function* () {
+      const pool = yield* prepare()
+      for (const end of [Effect.fail("no"), Effect.die("no"), Effect.interrupt]) {
+        yield* Effect.exit(ConnectionPool.use(pool, (connection) => Effect.andThen(leave("SELECT 1")(connection), end)))
+        assert.deepInclude(yield* inTransaction(pool), { open: false, rows: 0 })
+      }
+    })
+  )
+
+  it.live("on a reserved connection, is rolled back", () =>
+    Effect.gen(function* () {
+      const pool = yield* prepare()
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const connection = yield* pool.client.reserve
+          yield* connection.executeRaw("BEGIN", [])
+          yield* connection.executeRaw("INSERT INTO left_behind VALUES (1)", [])
+        })
+      )
+      assert.deepInclude(yield* inTransaction(pool), { open: false, rows: 0 })
+    })
+  )
+
+  it.live("by plain statements, is rolled back after the first of them", () =>
+    Effect.gen(function* () {
+      const pool = yield* prepare()
+      yield* pool.client`BEGIN`
+      yield* pool.client`INSERT INTO left_behind VALUES (1)`
+      assert.deepInclude(yield* inTransaction(pool), { open: false, rows: 1 })
+    })
+  )
+
+  it.live("is not missed when the server's answer comes in pieces", () =>
+    Effect.gen(function* () {
+      const proxy = yield* makeProxy({ chunk: 3 })
+      const pool = yield* prepare({ url: undefined, ...server.config, port: proxy.port })
+      const pid = yield* ConnectionPool.use(pool, leave("SELECT 1"))
+      assert.deepStrictEqual(yield* inTransaction(pool), { open: false, rows: 0, pid })
+      yield* ConnectionPool.use(pool, leave("SELEKT"))
+      assert.deepStrictEqual(yield* inTransaction(pool), { open: false, rows: 0, pid })
+      // And where there is none, none is seen.
+      const before = yield* ConnectionPool.use(pool, bytesWritten)
+      const after = yield* ConnectionPool.use(pool, bytesWritten)
+      assert.strictEqual(after, before)
+    })
+  )
+
+  it.live("takes no round trip to rule out where there was none", () =>
+    Effect.gen(function* () {
+      const pool = yield* makePool({ max: 1 })
+      const round = (connection: PgConnection.PgConnection) => connection.query("SELECT 1")
+      yield* ConnectionPool.use(pool, round)
+      const before = yield* ConnectionPool.use(pool, bytesWritten)
+      yield* ConnectionPool.use(pool, round)
+      const between = yield* ConnectionPool.use(pool, bytesWritten)
+      yield* ConnectionPool.use(pool, (connection) => Effect.andThen(round(connection), round(connection)))
+      const after = yield* ConnectionPool.use(pool, bytesWritten)
+      assert.strictEqual(after - between, 2 * (between - before))
+    })
+  )
+
+  it.live("a statement that outlives its lease takes its session with it", () =>
+    Effect.gen(function* () {
+      const observer = yield* observe(server)
+      const pool = yield* makePool({ max: 1 })
+      const pid = yield* ConnectionPool.use(pool, (connection) =>
+        Effect.gen(function* () {
+          yield* Effect.forkDetach(Effect.exit(connection.query("SELECT pg_sleep(60)")), { startImmediately: true })
+          return connection.processId
+        })
+      )
+      assert.notStrictEqual(yield* ConnectionPool.use(pool, pidOf), pid)
+      assert.notInclude(yield* observer.backends(pool.name), pid)
+    })
+  )
+})
+
+describe("reset", () => {
+  const dirty = (connection: PgConnection.PgConnection) =>
+    Effect.gen(function* () {
+      yield* connection.query("SET statement_timeout = 12345")
+      yield* connection.query("CREATE TEMPORARY TABLE scratch (n int)")
+      yield* connection.query("SELECT pg_advisory_lock(42)")
+      yield* connection.query("LISTEN somewhere")
+      yield* connection.query("DECLARE c CURSOR WITH HOLD FOR SELECT 1")
+      yield* connection.query("SET ROLE pg_monitor")
+      return connection.processId
+    })
+  const state = (connection: PgConnection.PgConnection) =>
+    Effect.map(
+      connection.queryValues(`SELECT current_setting('statement_timeout'), to_regclass('pg_temp.scratch') IS NULL,
+        (SELECT count(*)::int FROM pg_locks WHERE locktype = 'advisory'), (SELECT count(*)::int FROM pg_listening_channels()),
+        (SELECT count(*)::int FROM pg_cursors WHERE name = 'c'), current_user = session_user`),
+      ([row]) => row
+    )
+
+  it.live("true hands out sessions as good as new", () =>
+    Effect.gen(function* () {
+      const pool = yield* makePool({ max: 1, reset: true })
+      const pid = yield* ConnectionPool.use(pool, dirty)
+      assert.deepStrictEqual(yield* ConnectionPool.use(pool, state), ["0", true, 0, 0, 0, true])
+      assert.strictEqual(yield* ConnectionPool.use(pool, pidOf), pid)
+    })
+  )
+
+  it.live("true leaves the prepared statements alone, on which transactions depend", () =>
+    Effect.gen(function* () {
+      const pool = yield* makePool({ max: 1, reset: true })
+      const sql = pool.client
+      for (let round = 0; round < 3; round++) {
+        assert.deepStrictEqual(yield* sql.withTransaction(sql`SELECT ${1}::int AS one`), [{ one: 1 }])
+      }
+      assert.strictEqual(pool.admission.observer.created, 1)
+    })
+  )
+
+  it.live("an effect of the application's runs after the rollback", () =>
+    Effect.gen(function* () {
+      const pool = yield* makePool({ max: 1, reset: (connection) => connection.query("DISCARD ALL") })
+      const pid = yield* ConnectionPool.use(pool, (connection) =>
+        Effect.as(connection.query("BEGIN"), connection.processId)
+      )
+      assert.strictEqual(yield* ConnectionPool.use(pool, pidOf), pid)
+    })
+  )
+})
+
+describe("a database that can't be connected to", () => {
+  it.live("with a wrong password fails with AuthenticationError, after one attempt", () =>
+    Effect.gen(function* () {
+      const pool = yield* makePool({ password: Redacted.make("wrong") })
+      const error = yield* Effect.flip(pool.client`SELECT 1`)
+      assert.strictEqual(error.reason._tag, "AuthenticationError")
+      assert.strictEqual(error.isRetryable, false)
+      assert.strictEqual(pool.admission.observer.createFailed, 1)
+    })
+  )
+
+  it.live("because there is none of that name fails with what the server says, after one attempt", () =>
+    Effect.gen(function* () {
+      const pool = yield* makePool({ database: "nowhere" })
+      const error = yield* Effect.flip(pool.client`SELECT 1`)
+      assert.match(String((error.reason.cause as Error).message), /"nowhere" does not exist/)
+      assert.strictEqual(pool.admission.observer.createFailed, 1)
+    })
+  )
+
+  it.live("because nobody listens fails with ConnectionError within the deadline", () =>
+    Effect.gen(function* () {
+      const port = yield* Effect.promise(freePort)
+      const pool = yield* makePool({ port, acquireTimeout: "300 millis" })
+      const [took, error] = yield* Effect.timed(Effect.flip(pool.client`SELECT 1`))
+      assert.strictEqual(error.reason._tag, "ConnectionError")
+      assert.strictEqual((error.reason.cause as { code?: string }).code, "ECONNREFUSED")
+      assert.isAtMost(Duration.toMillis(took), 2000)
+    })
+  )
+
+  it.live("because it never answers fails within the deadline", () =>
+    Effect.gen(function* () {
+      const { port } = yield* silence
+      const pool = yield* makePool({
+        url: undefined,
+        host: "127.0.0.1",
+        port,
+        username: "x",
+        acquireTimeout: "100 millis"
+      })
+      const error = yield* Effect.flip(pool.client`SELECT 1`)
+      assert.strictEqual(error.reason._tag, "ConnectionError")
+    })
+  )
+
+  it.live("because the URL is nonsense fails with a SqlError that says so", () =>
+    Effect.gen(function* () {
+      for (const url of ["nonsense", "mysql://localhost/db", "postgres://localhost:5432/%zz"]) {
+        const pool = yield* makePool({ url: Redacted.make(url), acquireTimeout: "50 millis" })
+        const error = yield* Effect.flip(pool.client`SELECT 1`)
+        assert.strictEqual(error.reason._tag, "ConnectionError")
+        assert.match(error.message, /URL/)
+      }
+    })
+  )
+
+  it.live("until it is back serves again by itself", () =>
+    Effect.gen(function* () {
+      const proxy = yield* makeProxy()
+      const pool = yield* makePool({ url: undefined, ...server.config, port: proxy.port, max: 2 })
+      yield* pool.client`SELECT 1`
+      proxy.cut()
+      yield* eventually(() => pool.admission.idle === 0)
+      const waiting = yield* Effect.forkChild(pool.client`SELECT 1 AS one`, { startImmediately: true })
+      yield* eventually(() => pool.admission.observer.createFailed > 1)
+      proxy.mend()
+      assert.deepStrictEqual(yield* Fiber.join(waiting), [{ one: 1 }])
+    })
+  )
+})
+
+/** A server that accepts connections and says nothing. */
+const silence = Effect.acquireRelease(
+  Effect.promise(() => listen((_socket) => {})),
+  ({ close }) => Effect.sync(close)
+)
+
+/** Between the pool and the server: can cut the wire, or deliver the server's answers in small chunks. */
+const makeProxy = ({ chunk = Infinity }: { readonly chunk?: number } = {}) =>
+  Effect.acquireRelease(
+    Effect.promise(async () => {
+      let isCut = false
+      const proxy = await listen((socket) => {
+        if (isCut) {
+          socket.destroy()
+          return
+        }
+        const upstream = connect(server.config.port, "127.0.0.1")
+        socket.on("data", (data) => upstream.write(data))
+        upstream.on("data", (data) => deliver(socket, data, chunk))
+        for (const [from, to] of [
+          [socket, upstream],
+          [upstream, socket]
+        ] as const) {
+          from.on("error", () => to.destroy())
+          from.on("close", () => to.end())
+        }
+      })
+      return {
+        ...proxy,
+        cut: () => {
+          isCut = true
+          proxy.destroyAll()
+        },
+        mend: () => {
+          isCut = false
+        }
+      }
+    }),
+    ({ close }) => Effect.sync(close)
+  )
+
+/** Each piece goes out by itself: the next one waits for its turn in the event loop. */
+const deliver = (socket: Socket, data: Uint8Array, chunk: number): void => {
+  socket.setNoDelay()
+  const pieces: Array<Uint8Array> = queues.get(socket) ?? []
+  const isRunning = queues.has(socket)
+  queues.set(socket, pieces)
+  for (let at = 0; at < data.length; at += chunk) pieces.push(data.subarray(at, Math.min(data.length, at + chunk)))
+  const next = (): void => {
+    const piece = pieces.shift()
+    if (piece === undefined) {
+      queues.delete(socket)
+      return
+    }
+    socket.write(piece)
+    setImmediate(next)
+  }
+  if (!isRunning) next()
+}
+const queues = new WeakMap<Socket, Array<Uint8Array>>()
+
+const listen = (onConnection: (socket: Socket) => void) =>
+  new Promise<{ readonly port: number; readonly destroyAll: () => void; readonly close: () => void }>((resolve) => {
+    const sockets = new Set<Socket>()
+    const listener: NetServer = createServer((socket) => {
+      sockets.add(socket)
+      socket.on("error", () => {})
+      socket.on("close", () => sockets.delete(socket))
+      onConnection(socket)
+    })
+    const destroyAll = (): void => {
+      for (const socket of sockets) socket.destroy()
+    }
+    listener.listen(0, "127.0.0.1", () =>
+      resolve({
+        port: (listener.address() as { port: number }).port,
+        destroyAll,
+        close: () => {
+          destroyAll()
+          listener.close()
+        }
+      })
+    )
+  })
