@@ -118,6 +118,7 @@ export class Admission<A, out E = unknown> {
   readonly #deadline: Alarm
   /** How many of the waiters take part only if an item is idle. */
   #optional = 0
+  #isServing = false
   #lastLease = 0
   /** Errors that say nothing about the moment are made once. */
   readonly #errors = new Map<string, PoolError.PoolError>()
@@ -140,6 +141,11 @@ export class Admission<A, out E = unknown> {
 
   get pending(): number {
     return this.waiters.size
+  }
+
+  /** Those of the waiters for whom an item may be made: all but those that take part only if one is idle. */
+  get demanding(): number {
+    return this.waiters.size - this.#optional
   }
 
   /** Items that exist or are about to: what `max` bounds. */
@@ -179,7 +185,7 @@ export class Admission<A, out E = unknown> {
     if (!isTraced) return queued
     return Effect.flatMap(
       Effect.withSpan(queued, "pool.wait", { attributes: { "pool.name": this.name } }),
-      (answer) => lease.state === "held" ? lease.run() : Exit.succeed(answer)
+      (answer) => answer === undefined ? lease.evaluate(fiber) : Exit.succeed(answer)
     )
   }
 
@@ -229,12 +235,19 @@ export class Admission<A, out E = unknown> {
 
   /** Gives waiters what can be handed out, then lets the store see to the rest. */
   serve(): void {
+    // Taking an item can end another, which calls this again: the round that is going on sees to it.
+    if (this.#isServing) return
     if (this.lifecycle === "open" && this.waiters.size > 0) {
       const now = this.clock.now()
-      while (this.waiters.size > 0) {
-        const entry = this.store.take(now)
-        if (entry === undefined) break
-        this.#serveFirst(entry, now)
+      this.#isServing = true
+      try {
+        while (this.waiters.size > 0) {
+          const entry = this.store.take(now)
+          if (entry === undefined) break
+          this.#serveFirst(entry, now)
+        }
+      } finally {
+        this.#isServing = false
       }
     }
     this.store.replenish()

@@ -106,6 +106,8 @@ const withinScope = <A>(
 ): Effect.Effect<any, any, any> => {
   const isInstalled = addFinalizerUnsafe(scope, lease, (exit) => {
     lease.end(exit)
+    // Has no effect on a fiber that goes on already; one that still waits does so for nothing.
+    lease.waiter?.resume(Effect.interrupt)
     return Effect.void
   })
   // A closed scope holds nothing: as with `acquireRelease`, what is taken goes back at once.
@@ -153,8 +155,8 @@ export class Lease<A> {
   }
 
   evaluate(fiber: Fiber.Fiber<unknown, unknown>): Effect.Effect<any, any, any> {
-    // A waiter that was served goes on here.
-    if (this.state === "held") return this.run()
+    // A waiter that was served goes on here, unless its scope has closed on the way.
+    if (this.state !== "new") return this.state === "held" ? this.run() : Effect.interrupt
     this.fiber = fiber
     const admission = this.request.admission
     return admission.take(this) ? this.run() : admission.wait(this)

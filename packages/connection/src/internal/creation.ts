@@ -44,7 +44,7 @@ export class Creation<A, E> {
     this.#options = options
     this.#creator = creator
     this.#attempts = new Background.Tasks(admission.background)
-    this.#retry = new Background.Alarm(admission.background, admission.clock, () => creator.replenish())
+    this.#retry = new Background.Alarm(admission.background, admission.clock, (now) => this.#retryNow(now))
   }
 
   /** Whether another attempt may start now. */
@@ -85,12 +85,26 @@ export class Creation<A, E> {
       done: (exit) => {
         const now = clock.now()
         if (exit !== undefined && Exit.isSuccess(exit)) return this.#succeeded(exit.value, scope, now, now - startedAt)
+        const cause = exit === undefined ? this.#tookTooLong(now - startedAt) : exit.cause
+        // What it has opened keeps the place until it is closed, as a connection does.
+        this.#admission.creating--
+        this.#admission.destroying++
+        this.#failed(cause, now, now - startedAt)
         this.#discard(scope, exit)
-        this.#failed(exit === undefined ? this.#tookTooLong(now - startedAt) : exit.cause, now, now - startedAt)
       },
-      // An attempt that was given up and succeeds all the same.
-      late: (exit) => this.#discard(scope, exit)
+      // The scope of an attempt that was given up is closed: what it still opens is closed in the same breath.
+      late: (exit) => {
+        if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)) this.#cleanUpFailed(exit.cause)
+      }
     })
+  }
+
+  #retryNow(now: number): void {
+    this.#creator.replenish()
+    // One alarm for two times, and timers may be early by a fraction of a millisecond.
+    if (this.failures === 0 || this.#isDeciding) return
+    const next = now < this.#retryAt ? this.#retryAt : this.#refillAt
+    if (now < next) this.#retry.set(next)
   }
 
   shutdown(): void {
@@ -115,8 +129,7 @@ export class Creation<A, E> {
 
   #failed(cause: Cause.Cause<E | PoolError.PoolError>, now: number, took: number): void {
     const { background, clock, lifecycle, observer } = this.#admission
-    this.#admission.creating--
-    if (lifecycle === "closed") return this.#admission.changed()
+    if (lifecycle === "closed") return
     // The failure is handed to callers, whom nobody interrupted.
     if (Cause.hasInterruptsOnly(cause)) cause = Cause.die(new Error("acquire was interrupted from within"))
     this.failures++
@@ -153,6 +166,7 @@ export class Creation<A, E> {
   }
 
   #decided(exit: Exit.Exit<number, unknown>, cause: Cause.Cause<E | PoolError.PoolError>): void {
+    if (this.#admission.lifecycle === "closed") return
     const now = this.#admission.clock.now()
     const pace = this.#options.breakerProbe
     if (Exit.isSuccess(exit)) {
@@ -164,9 +178,9 @@ export class Creation<A, E> {
       this.#step = undefined
       if (Cause.hasDies(exit.cause)) this.#retryDied(exit.cause)
       this.#refillAt = now + pace
-      this.#retryAt = this.#failWaiters(cause) && !this.isBroken ? now : this.#refillAt
+      this.#retryAt = this.#failWaiters(cause) && !this.isBroken ? now + 1 : this.#refillAt
     }
-    this.#retry.set(this.#refillAt)
+    this.#retry.set(this.#retryAt)
     this.#creator.replenish()
   }
 
@@ -203,21 +217,29 @@ export class Creation<A, E> {
   }
 
   #discard(scope: Scope.Closeable, exit: Exit.Exit<unknown, unknown> | undefined): void {
-    const { background, name } = this.#admission
-    background.run({
+    this.#admission.background.run({
       effect: Effect.uninterruptible(Scope.close(scope, exit ?? Exit.void)),
       timeout: this.#options.destroyTimeout,
       done: (closed) => {
-        if (closed === undefined || Exit.isSuccess(closed)) return
-        this.#admission.observer.emit({
-          _tag: "BackgroundFailure",
-          during: "destroy",
-          item: undefined,
-          cause: String(Cause.squash(closed.cause))
-        })
-        this.#admission.warn(`Pool "${name}": cleaning up after a failed creation failed`, closed.cause)
+        this.#admission.destroying--
+        if (closed === undefined) {
+          this.#cleanUpFailed(Cause.fail(`took longer than ${this.#options.destroyTimeout} ms`))
+        } else if (Exit.isFailure(closed)) {
+          this.#cleanUpFailed(closed.cause)
+        }
+        this.#admission.changed()
+        this.#creator.replenish()
+      },
+      late: (closed) => {
+        if (Exit.isFailure(closed)) this.#cleanUpFailed(closed.cause)
       }
     })
+  }
+
+  #cleanUpFailed(cause: Cause.Cause<unknown>): void {
+    const { name, observer } = this.#admission
+    observer.emit({ _tag: "BackgroundFailure", during: "destroy", item: undefined, cause: String(Cause.squash(cause)) })
+    this.#admission.warn(`Pool "${name}": cleaning up after a failed creation failed`, cause)
   }
 
   #tookTooLong(took: number): Cause.Cause<PoolError.PoolError> {

@@ -126,11 +126,12 @@ export class ConnectionStore<A, E> implements Admission.Store<A, E> {
   }
 
   /** A used connection without holders becomes idle, and goes to whoever waits. */
-  #settle(connection: Connection<A>): void {
+  #settle(connection: Connection<A>, isNext = false): void {
     connection.state = "idle"
     this.admission.used--
     this.admission.idle++
-    this.#available.addFirst(connection)
+    if (isNext && this.options.isFifo) this.#available.addLast(connection)
+    else this.#available.addFirst(connection)
     if (this.admission.pending > 0) this.admission.serve()
   }
 
@@ -226,7 +227,7 @@ export class ConnectionStore<A, E> implements Admission.Store<A, E> {
       if (candidate === undefined || candidate.holders > 0 || !this.#needsValidation(candidate, now)) break
       this.#startValidation(candidate, options.validate!)
     }
-    while (this.#wantsConnection() && creation.mayStart(now, this.#unmetDemand() > 0)) creation.start()
+    while (this.#wantsConnection() && creation.mayStart(now, this.#demandsConnection())) creation.start()
   }
 
   /** Waiters for whom nothing is on its way yet. */
@@ -236,9 +237,14 @@ export class ConnectionStore<A, E> implements Admission.Store<A, E> {
     return pending - (this.#validating + this.#resetting + creating) * this.options.concurrency
   }
 
+  /** Whether one of them may have a connection made. */
+  #demandsConnection(): boolean {
+    return this.admission.demanding > 0 && this.#unmetDemand() > 0
+  }
+
   #wantsConnection(): boolean {
     const { creating, idle, min, used } = this.admission
-    return idle + used + creating < min || this.#unmetDemand() > 0 || (this.creation.wantsProbe && creating === 0)
+    return idle + used + creating < min || this.#demandsConnection() || (this.creation.wantsProbe && creating === 0)
   }
 
   mayOffer(): boolean {
@@ -280,8 +286,8 @@ export class ConnectionStore<A, E> implements Admission.Store<A, E> {
   #ready(connection: Connection<A>, now: number): void {
     const reason = this.#verdict(connection, now)
     if (reason !== undefined) return this.destroy(connection, reason)
-    this.#settle(connection)
-    // Proof holds for the waiter who got it in this very step, if any.
+    // Proof holds for the waiter who gets it in this very step, if any, so it goes where that one looks.
+    this.#settle(connection, connection.isProven)
     if (connection.state === "idle") connection.isProven = false
     this.admission.serve()
   }
@@ -299,10 +305,9 @@ export class ConnectionStore<A, E> implements Admission.Store<A, E> {
     this.admission.idle--
     this.admission.used++
     this.#validating++
-    this.work(connection, validate, this.options.validationTimeout, (failure, now) => {
+    this.#work("validate", connection, validate, this.options.validationTimeout, (failure, now) => {
       this.#validating--
       if (failure !== undefined) {
-        this.failed("validate", connection, failure)
         this.destroy(connection, connection.doom ?? "validationFailed")
         return this.admission.serve()
       }
@@ -315,10 +320,9 @@ export class ConnectionStore<A, E> implements Admission.Store<A, E> {
   #startReset(connection: Connection<A>, reset: (connection: A) => Effect.Effect<unknown, unknown>): void {
     connection.state = "resetting"
     this.#resetting++
-    this.work(connection, reset, this.options.resetTimeout, (failure, now) => {
+    this.#work("reset", connection, reset, this.options.resetTimeout, (failure, now) => {
       this.#resetting--
       if (failure !== undefined) {
-        this.failed("reset", connection, failure)
         this.destroy(connection, connection.doom ?? "resetFailed")
         return this.admission.serve()
       }
@@ -330,22 +334,24 @@ export class ConnectionStore<A, E> implements Admission.Store<A, E> {
   startCheck(connection: Connection<A>, check: (connection: A) => Effect.Effect<unknown, unknown>, done: () => void): void {
     this.#available.remove(connection)
     connection.state = "checking"
-    this.work(connection, check, this.options.checkTimeout, (failure, now) => {
+    this.#work("check", connection, check, this.options.checkTimeout, (failure, now) => {
       connection.checkedAt = now
       connection.state = "idle"
       if (failure === undefined) connection.provenAt = now
-      else this.failed("check", connection, failure)
       // Counts as the least recently returned, which it was.
       this.#available.addLast(connection)
       this.report(connection, failure === undefined ? "fine" : "suspect")
-      if (connection.doom !== undefined) this.condemn(connection, connection.doom)
+      // Meanwhile it may have been invalidated, or the pool resized or closed.
+      const reason = connection.state === "idle" ? this.#verdict(connection, now) : undefined
+      if (reason !== undefined) this.destroy(connection, reason)
       this.admission.serve()
       done()
     })
   }
 
   /** Runs one of the user's effects on a connection. `false` counts as a failure, as do a defect and a timeout. */
-  work(
+  #work(
+    during: "validate" | "reset" | "check",
     connection: Connection<A>,
     f: (connection: A) => Effect.Effect<unknown, unknown>,
     timeout: number,
@@ -356,9 +362,22 @@ export class ConnectionStore<A, E> implements Admission.Store<A, E> {
       timeout,
       done: (exit) => {
         // A connection destroyed in the meantime is nobody's business any more.
-        if (connection.state !== "destroyed") done(failureOf(exit, timeout), this.admission.clock.now())
-      }
+        if (connection.state === "destroyed") return
+        const failure = failureOf(exit, timeout)
+        if (failure !== undefined) this.failed(during, connection, failure)
+        done(failure, this.admission.clock.now())
+      },
+      late: (exit) => this.#late(during, connection, exit)
     })
+  }
+
+  /** What was given up ended after all: not as an answer to its interruption, it may say why it took so long. */
+  #late(
+    during: "validate" | "reset" | "check" | "destroy",
+    connection: Connection<A>,
+    exit: Exit.Exit<unknown, unknown>
+  ): void {
+    if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)) this.failed(during, connection, exit.cause)
   }
 
   // The end ----------------------------------------------------------------------------------------------------------
@@ -387,7 +406,8 @@ export class ConnectionStore<A, E> implements Admission.Store<A, E> {
         if (failure !== undefined) this.failed("destroy", connection, failure)
         admission.changed()
         admission.serve()
-      }
+      },
+      late: (exit) => this.#late("destroy", connection, exit)
     })
   }
 
