@@ -1,0 +1,49 @@
+/** The loops in which contenders are run. Each is the same for all contenders of a case. */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type { Contender } from "./harness.ts"
+
+/** One fiber performs `next()` again and again, in Effect's own loop primitive. */
+export const inOneFiber = (name: string, next: () => Effect.Effect<unknown, unknown>): Contender => ({
+  name,
+  run: async (operations) => {
+    const loop = times(operations, next)
+    const start = performance.now()
+    await Effect.runPromise(loop)
+    return performance.now() - start
+  }
+})
+
+/**
+ * Many fibers perform `next()` again and again, until they have performed `operations` between them. They are made, and
+ * stand at a gate, before the clock starts.
+ */
+export const inManyFibers = (name: string, fibers: number, next: () => Effect.Effect<unknown, unknown>): Contender => ({
+  name,
+  run: (operations) =>
+    new Promise((resolve, reject) => {
+      const gates: Array<(effect: Effect.Effect<void>) => void> = []
+      let running = fibers
+      for (let i = 0; i < fibers; i++) {
+        const gate = Effect.callback<void>((resume) => {
+          gates.push(resume)
+        })
+        const fiber = Effect.runFork(Effect.andThen(gate, times(operations / fibers, next)))
+        fiber.addObserver((exit) => {
+          if (Exit.isFailure(exit)) reject(new Error(`${name} failed`, { cause: exit.cause }))
+          else if (--running === 0) resolve(performance.now() - start)
+        })
+      }
+      const start = performance.now()
+      for (const open of gates) open(Effect.void)
+    })
+})
+
+const times = (count: number, next: () => Effect.Effect<unknown, unknown>): Effect.Effect<void, unknown> => {
+  let left = count
+  return Effect.whileLoop({
+    while: () => left-- > 0,
+    body: next,
+    step: () => {}
+  })
+}
