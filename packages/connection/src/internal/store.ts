@@ -338,8 +338,7 @@ export class ConnectionStore<A, E> implements Admission.Store<A, E> {
       connection.checkedAt = now
       connection.state = "idle"
       if (failure === undefined) connection.provenAt = now
-      // Counts as the least recently returned, which it was.
-      this.#available.addLast(connection)
+      this.#putBack(connection)
       this.report(connection, failure === undefined ? "fine" : "suspect")
       // Meanwhile it may have been invalidated, or the pool resized or closed.
       const reason = connection.state === "idle" ? this.#verdict(connection, now) : undefined
@@ -347,6 +346,13 @@ export class ConnectionStore<A, E> implements Admission.Store<A, E> {
       this.admission.serve()
       done()
     })
+  }
+
+  /** Puts a connection where it stood, by the end of its last lease: a check is no use. */
+  #putBack(connection: Connection<A>): void {
+    let before = this.#available.tail
+    while (before !== undefined && before.holders === 0 && before.lastUsed < connection.lastUsed) before = before.previous
+    this.#available.addAfter(connection, before)
   }
 
   /** Runs one of the user's effects on a connection. `false` counts as a failure, as do a defect and a timeout. */
@@ -475,15 +481,15 @@ export class ConnectionStore<A, E> implements Admission.Store<A, E> {
     const size = idle + used
     let healthy = 0
     for (const connection of this.all) if (this.options.rules.isHealthy(connection)) healthy++
-    const utilization = Math.round((used / max) * 100)
-    const health = size === 0 ? 100 : Math.round((healthy / size) * 100)
+    const utilization = (used / max) * 100
+    const health = size === 0 ? 100 : (healthy / size) * 100
     return {
       healthy,
-      healthPercent: health,
-      utilizationPercent: utilization,
+      healthPercent: Math.round(health),
+      utilizationPercent: Math.round(utilization),
       underStress: utilization > 80 || health < 70,
       breakerOpen: this.creation.isBroken,
-      summary: `${used}/${max} used, ${idle} idle, ${pending} waiting, ${health} % healthy`
+      summary: `${used}/${max} used, ${idle} idle, ${pending} waiting, ${Math.round(health)} % healthy`
     }
   }
 

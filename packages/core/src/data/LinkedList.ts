@@ -48,6 +48,20 @@ export class LinkedList<T extends Linked<T>> {
     this.size++
   }
 
+  /** Adds a member behind another one, or before all if there is none. */
+  addAfter(node: T, previous: T | undefined): void {
+    if (previous === undefined) return this.addFirst(node)
+    if (previous === this.tail) return this.addLast(node)
+    if (node.list !== undefined) throw new Error("BUG: member is in a list already")
+    if (previous.list !== this) throw new Error("BUG: member is not in this list")
+    node.list = this
+    node.previous = previous
+    node.next = previous.next
+    previous.next!.previous = node
+    previous.next = node
+    this.size++
+  }
+
   /** Takes a member out, wherever it stands. */
   remove(node: T): void {
     if (node.list !== this) throw new Error("BUG: member is not in this list")
