@@ -196,8 +196,8 @@ export const layer = (
  * import { PostgresPool } from "@effect-pools/postgres"
  *
  * const Sql = PostgresPool.layerConfig({
- *   url: Config.redacted("DATABASE_URL"),
- *   max: Config.int("DATABASE_CONNECTIONS").pipe(Config.withDefault(10))
+ *   url: Config.Redacted("DATABASE_URL"),
+ *   max: Config.Int("DATABASE_CONNECTIONS").pipe(Config.withDefault(10))
  * })
  * ```
  *

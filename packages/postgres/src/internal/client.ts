@@ -12,7 +12,7 @@ import type { Borrower, Connection } from "effect/sql/SqlConnection"
 import { SqlError, UnknownError } from "effect/sql/SqlError"
 import * as Statement from "effect/sql/Statement"
 import * as Stream from "effect/Stream"
-import { toSqlError } from "./errors.ts"
+import { endsSession, toSqlError } from "./errors.ts"
 import type { Sorted } from "./options.ts"
 
 type Pool = ConnectionPool.ConnectionPool<PgConnection.PgConnection, SqlError>
@@ -30,7 +30,7 @@ export const makeClient = (
     driver: "pg",
     acquirer: Effect.map(lease, (connection) => new ClientConnection(connection)),
     borrower,
-    transactionAcquirer: Effect.map(reserve, (connection) => new ClientConnection(connection)),
+    transactionAcquirer: Effect.map(reserve, (connection) => new TransactionConnection(connection)),
     prepareTransactionControls: true,
     commit,
     releaseSavepoint: (name) => `RELEASE SAVEPOINT ${name}`,
@@ -108,6 +108,19 @@ class ClientConnection implements Connection {
     )
   }
 }
+
+/**
+ * What a session had open when it ended, the server has rolled back. To ask for it again fails, and of that failure the
+ * client's `withTransaction` would die, instead of failing with the error that tells what happened.
+ */
+class TransactionConnection extends ClientConnection {
+  override execute(sql: string, params: ReadonlyArray<unknown>, transformRows: TransformRows | undefined) {
+    const rows = super.execute(sql, params, transformRows)
+    return endsTransaction.test(sql) ? Effect.catchIf(rows, endsSession, () => Effect.succeed([])) : rows
+  }
+}
+
+const endsTransaction = /^(ROLLBACK|RELEASE SAVEPOINT)/
 
 type TransformRows = <A extends object>(rows: ReadonlyArray<A>) => ReadonlyArray<A>
 

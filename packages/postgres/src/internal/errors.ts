@@ -43,7 +43,7 @@ export const classify: Health.Classify = (cause) => {
   return verdict
 }
 
-const endsSession = ({ reason }: SqlError): boolean => {
+export const endsSession = ({ reason }: SqlError): boolean => {
   // Of another lease that could not be had the connection at hand knows nothing.
   if (reason._tag === "ConnectionError") return !(reason.cause instanceof PoolError.PoolError)
   const state = sqlState(reason.cause)
