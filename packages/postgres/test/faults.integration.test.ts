@@ -172,24 +172,32 @@ describe("a session that the server ends", () => {
     })
   )
 
-  it.live("within a transaction fails it, and the pool goes on", () =>
-    Effect.gen(function* () {
-      const observer = yield* observe(server)
-      const pool = yield* makePool({ max: 1 })
-      const sql = pool.client
-      const exit = yield* Effect.exit(
-        sql.withTransaction(
+  for (const [where, between] of [
+    ["within a transaction", "SELECT 1"],
+    ["within a statement of a transaction", "SELECT pg_sleep(60)"]
+  ] as const) {
+    it.live(`${where} fails it with a typed error, nested or not, and the pool goes on`, () =>
+      Effect.gen(function* () {
+        const observer = yield* observe(server)
+        const pool = yield* makePool({ max: 1 })
+        const sql = pool.client
+        const transaction = sql.withTransaction(
           Effect.gen(function* () {
             const [row] = yield* sql<{ pid: number }>`SELECT pg_backend_pid() AS pid`
-            yield* observer.terminate(row!.pid)
-            yield* sql`SELECT 1`
+            yield* Effect.forkChild(Effect.delay(observer.terminate(row!.pid), "50 millis"))
+            yield* Effect.sleep(between === "SELECT 1" ? "200 millis" : 0)
+            yield* sql.unsafe(between)
           })
         )
-      )
-      assert.isTrue(Exit.isFailure(exit))
-      assert.deepStrictEqual(yield* sql`SELECT 1 AS one`, [{ one: 1 }])
-    })
-  )
+        for (const each of [transaction, sql.withTransaction(transaction)]) {
+          const exit = yield* Effect.exit(each)
+          assert.isTrue(Exit.hasFails(exit), String(exit))
+          assert.isFalse(Exit.hasDies(exit), String(exit))
+          assert.deepStrictEqual(yield* sql`SELECT 1 AS one`, [{ one: 1 }])
+        }
+      })
+    )
+  }
 
   it.live("while listened on fails the listener's queue", () =>
     Effect.gen(function* () {
