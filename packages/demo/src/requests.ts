@@ -1,0 +1,112 @@
+/**
+ * What users ask of the shop: which requests are repeated, which have a deadline, and what of it is written down.
+ */
+import { randomUUID } from "node:crypto"
+import { ConnectionPool } from "@effect-pools/connection"
+import type { PostgresPool } from "@effect-pools/postgres"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import { customers, products } from "./catalogue.ts"
+import type { Ledger } from "./ledger.ts"
+import type { NewOrder, Orders } from "./orders.ts"
+import type { Request } from "./part.ts"
+
+/**
+ * The user did not want to wait longer.
+ */
+export class DeadlineExceeded
+  extends Schema.TaggedError<DeadlineExceeded>("effect-pools/demo/DeadlineExceeded")("DeadlineExceeded", {})
+{}
+
+/**
+ * Nobody could look at once.
+ */
+export class TooBusy extends Schema.TaggedError<TooBusy>("effect-pools/demo/TooBusy")("TooBusy", {}) {}
+
+/** No user waits longer than this, retries included. */
+const limit = "10 seconds"
+/** Some are in a hurry. */
+const hurry = "50 millis"
+
+/**
+ * Everything that can be asked for, with the services it is asked of.
+ */
+export const requests = (
+  orders: Orders["Service"],
+  pool: PostgresPool.PostgresPool,
+  ledger: Ledger
+): ReadonlyArray<Request> => [
+  { name: "place an order", weight: 30, run: within(placeOrder(orders, ledger), limit) },
+  { name: "read an order", weight: 30, run: within(repeated(Effect.flatMap(anyCustomer, orders.read)), limit) },
+  { name: "list recent orders", weight: 15, run: within(repeated(orders.listRecent), limit) },
+  { name: "list recent orders, in a hurry", weight: 5, run: within(repeated(orders.listRecent), hurry) },
+  { name: "sum up what was sold", weight: 2, run: within(repeated(orders.sums), limit) },
+  { name: "sum up what was sold, in a hurry", weight: 3, run: within(repeated(orders.sums), hurry) },
+  { name: "view a product", weight: 10, run: within(viewProduct(orders, ledger), limit) },
+  { name: "look at the stock", weight: 5, run: within(lookAtStock(pool), limit) }
+]
+
+/** Safe to repeat by its key, and repeated with the same. */
+const placeOrder = (orders: Orders["Service"], ledger: Ledger) =>
+  Effect.flatMap(newOrder, (order) => {
+    ledger.asked(order.key)
+    return repeated(orders.place(order)).pipe(
+      Effect.tap(() => Effect.sync(() => ledger.confirmed(order.key))),
+      Effect.tapError((error) =>
+        Effect.sync(() => {
+          if (error._tag === "OutOfStock") ledger.refused(order.key)
+        })
+      )
+    )
+  })
+
+/** Not safe to repeat: a failure is the user's to see. */
+const viewProduct = (orders: Orders["Service"], ledger: Ledger) =>
+  Effect.flatMap(anyProduct, (product) => {
+    ledger.viewsAsked++
+    return Effect.tap(orders.view(product), () =>
+      Effect.sync(() => {
+        ledger.viewsConfirmed++
+      }))
+  })
+
+/**
+ * Not through the client but with a connection of the pool itself: this user would rather have no answer than wait.
+ */
+const lookAtStock = (pool: PostgresPool.PostgresPool) =>
+  Effect.flatMap(anyProduct, (product) =>
+    ConnectionPool.use(
+      pool,
+      (connection) => connection.query("select stock from products where id = $1", [product]),
+      { acquireTimeout: "20 millis" }
+    ).pipe(
+      Effect.catchReason("PoolError", "AcquireTimeout", () => new TooBusy())
+    ))
+
+/** For what is safe to repeat: errors say themselves whether repeating them may help. */
+const repeated = <A, E extends { readonly _tag: string }, R>(request: Effect.Effect<A, E, R>) =>
+  Effect.retry(request, {
+    while: (error) => "isRetryable" in error && error.isRetryable === true,
+    schedule: Schedule.exponential("10 millis").pipe(Schedule.jittered),
+    times: 5
+  })
+
+const within = <A, E, R>(request: Effect.Effect<A, E, R>, duration: Duration.Input) =>
+  Effect.timeoutOrElse(request, { duration, orElse: () => Effect.fail(new DeadlineExceeded()) })
+
+const newOrder: Effect.Effect<NewOrder> = Effect.gen(function*() {
+  const lines = new Map<number, number>()
+  const count = yield* Random.nextIntBetween(1, 4)
+  for (let n = 0; n < count; n++) lines.set(yield* anyProduct, yield* Random.nextIntBetween(1, 3))
+  return {
+    key: randomUUID(),
+    customer: yield* anyCustomer,
+    lines: Array.from(lines, ([product, quantity]) => ({ product, quantity }))
+  }
+})
+
+const anyCustomer = Random.nextIntBetween(1, customers)
+const anyProduct = Random.nextIntBetween(1, products)
