@@ -437,7 +437,8 @@ export const Service = <Self>() =>
   Exclude<R | OR, Scope.Scope>
 > => {
   const given = Effect.isEffect(options) ? options : Effect.succeed(options)
-  const open = Effect.flatMap(given, (options) => make({ name: id, ...options }))
+  const open = Effect.flatMap(given, (options) =>
+    make(options?.name === undefined ? { ...options, name: id } : options))
   return PoolService.make<
     Self,
     Id,
@@ -451,5 +452,5 @@ export const Service = <Self>() =>
     connections: Effect.flatMap(tag, connections),
     report: (connection: A, outcome: Verdict) => Effect.flatMap(tag, (pool) => report(pool, connection, outcome)),
     cleanUp: Effect.flatMap(tag, cleanUp)
-  })) as never
+  }), !Effect.isEffect(options) && options?.leakDetection !== undefined) as never
 }

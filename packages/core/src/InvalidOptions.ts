@@ -139,7 +139,7 @@ const isRecord = (value: unknown): boolean => typeof value === "object" && value
 /** `NaN` for what is no duration; `Duration` itself is lenient and reads much of that as zero. */
 const readMillis = (value: Duration.Input): number => {
   if (typeof value === "object" && value !== null && !Duration.isDuration(value)) {
-    const isSound = Array.isArray(value) ? value.every(isNumber) : isDurationObject(value)
+    const isSound = Array.isArray(value) ? value.every(isNumber) : isDurationObject(value as Duration.DurationObject)
     if (!isSound) return NaN
   }
   if (typeof value === "number" && Number.isNaN(value)) return NaN

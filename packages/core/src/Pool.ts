@@ -5,7 +5,7 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { dual } from "effect/Function"
 import type * as Option from "effect/Option"
@@ -17,6 +17,7 @@ import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import { Admission, type Settings, type Store } from "./Admission.ts"
 import { check, Checks, type InvalidOptions } from "./InvalidOptions.ts"
+import { atCallSite, captureCallSite } from "./internal/callSite.ts"
 import * as Lease from "./Lease.ts"
 import type { PoolError } from "./PoolError.ts"
 import type { PoolEvent } from "./PoolEvent.ts"
@@ -403,7 +404,9 @@ const withChecked = <A, E, B, R>(
         : checks.millis("acquireTimeout", options.acquireTimeout, 0, { zero: true, infinity: true })
     }
   })
-  return Effect.flatMap(checked, f)
+  // Noted here, where the application is still on the stack.
+  const site = self.admission.tracksCallSites ? captureCallSite() : undefined
+  return Effect.flatMap(checked, (options) => atCallSite(site, () => f(options)))
 }
 
 const acquireFields = new Set(["priority", "acquireTimeout"])

@@ -12,6 +12,7 @@ import type * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { InvalidOptions } from "./InvalidOptions.ts"
+import { atCallSite, captureCallSite } from "./internal/callSite.ts"
 import * as Pool from "./Pool.ts"
 import type { PoolError } from "./PoolError.ts"
 import type { PoolEvent } from "./PoolEvent.ts"
@@ -72,7 +73,8 @@ export interface PoolServiceClass<Self, Id extends string, P extends Pool.Pool<A
 }
 
 /**
- * Makes the class; `extra` adds the statics that only one kind of pool has.
+ * Makes the class; `extra` adds the statics that only one kind of pool has. `tracksCallSites` says whether the pool is to
+ * know where leases are taken; once the pool is open, the class knows by itself.
  *
  * @category constructors
  * @since 0.1.0
@@ -80,20 +82,32 @@ export interface PoolServiceClass<Self, Id extends string, P extends Pool.Pool<A
 export const make = <Self, const Id extends string, P extends Pool.Pool<A, E>, A, E, LE, LR, Extra extends object>(
   id: Id,
   open: Effect.Effect<P, LE, LR | Scope.Scope>,
-  extra: (tag: Context.Service<Self, P>) => Extra
+  extra: (tag: Context.Service<Self, P>) => Extra,
+  tracksCallSites = false
 ): PoolServiceClass<Self, Id, P, A, E, LE, Exclude<LR, Scope.Scope>> & Extra => {
   // `Context.Service` has a `use` of its own, which hands out the service; here it hands out an item.
   class PoolService extends Context.Service<Self, P>()(id) {}
   const tag = PoolService as unknown as Context.Service<Self, P>
   const withPool = <B, E2, R2>(f: (pool: P) => Effect.Effect<B, E2, R2>): Effect.Effect<B, E2, Self | R2> =>
     Effect.flatMap(tag, f)
+  let isTracking = tracksCallSites
+  // A lease is taken where the application says so, not where the pool is at hand.
+  const withLease = <B, E2, R2>(f: (pool: P) => Effect.Effect<B, E2, R2>): Effect.Effect<B, E2, Self | R2> => {
+    if (!isTracking) return withPool(f)
+    const site = captureCallSite()
+    return withPool((pool) => atCallSite(site, () => f(pool)))
+  }
+  const opened = Effect.map(open, (pool) => {
+    isTracking ||= pool.admission.tracksCallSites
+    return pool
+  })
   return Object.assign(PoolService, {
-    layer: Layer.effect(tag, open),
-    get: (options?: Pool.AcquireOptions) => withPool((pool) => Pool.get(pool, options)),
+    layer: Layer.effect(tag, opened),
+    get: (options?: Pool.AcquireOptions) => withLease((pool) => Pool.get(pool, options)),
     use: (f: (item: A) => Effect.Effect<any, any, any>, options?: Pool.AcquireOptions) =>
-      withPool((pool) => Pool.use(pool, f, options)),
+      withLease((pool) => Pool.use(pool, f, options)),
     getIfAvailable: withPool((pool) => Pool.getIfAvailable(pool)),
-    useIfAvailable: (f: (item: A) => Effect.Effect<any, any, any>) => withPool((pool) => Pool.useIfAvailable(pool, f)),
+    useIfAvailable: (f: (item: A) => Effect.Effect<any, any, any>) => withLease((pool) => Pool.useIfAvailable(pool, f)),
     invalidate: (item: A) => withPool((pool) => Pool.invalidate(pool, item)),
     stats: withPool((pool) => Pool.stats(pool)),
     events: Stream.unwrap(Effect.map(tag, (pool) => Pool.events(pool))),

@@ -3,8 +3,24 @@
  * Capturing a stack costs more than ten leases, so it happens only while leak detection is on.
  */
 export const captureCallSite = (): string | undefined => {
+  if (known !== undefined) return known
   const lines = new Error().stack?.split("\n").slice(1) ?? []
   return lines.find((line) => !OWN.test(line))?.trim()
 }
+
+/**
+ * Runs `f`, in which leases are taken at `site` if that is given: for calls that are made in one place and carried out in
+ * another.
+ */
+export const atCallSite = <A>(site: string | undefined, f: () => A): A => {
+  known = site
+  try {
+    return f()
+  } finally {
+    known = undefined
+  }
+}
+
+let known: string | undefined
 
 const OWN = /@effect-pools[/\\]|[/\\]packages[/\\](?:core|connection)[/\\](?:src|dist)[/\\]|[/\\]effect[/\\](?:src|dist)[/\\]/
