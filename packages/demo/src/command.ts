@@ -26,21 +26,25 @@ export const run = (args: ReadonlyArray<string>) =>
     CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.LogLevel] })
   )
 
-const runDemo = Effect.fnUntraced(function*(options: Options) {
-  const isTerminal = process.stdout.isTTY
-  const result = yield* demo(options, isTerminal).pipe(
-    Effect.provide(Logger.layer(isTerminal)),
-    Effect.onInterrupt(() => Console.log("Interrupted. Everything is closed."))
-  )
-  yield* conclude(result, options.json)
-}, (run) =>
-  run.pipe(
-    Effect.catchTag("ServerError", (error) => userError(error.message)),
-    Effect.catchTag("ConfigError", (error) => userError(error.message)),
-    Effect.catchTag("PlatformError", (error) => userError(error.message)),
-    Effect.catchReason("SqlError", "ConnectionError", ({ cause, message }) =>
-      userError(`${message}: ${cause instanceof Error ? cause.message : cause}`))
-  ))
+const runDemo = Effect.fnUntraced(
+  function* (options: Options) {
+    const isTerminal = process.stdout.isTTY
+    const result = yield* demo(options, isTerminal).pipe(
+      Effect.provide(Logger.layer(isTerminal)),
+      Effect.onInterrupt(() => Console.log("Interrupted. Everything is closed."))
+    )
+    yield* conclude(result, options.json)
+  },
+  (run) =>
+    run.pipe(
+      Effect.catchTag("ServerError", (error) => userError(error.message)),
+      Effect.catchTag("ConfigError", (error) => userError(error.message)),
+      Effect.catchTag("PlatformError", (error) => userError(error.message)),
+      Effect.catchReason("SqlError", "ConnectionError", ({ cause, message }) =>
+        userError(`${message}: ${cause instanceof Error ? cause.message : String(cause)}`)
+      )
+    )
+)
 
 const command = Command.make("demo", flags, runDemo).pipe(
   Command.withDescription(
@@ -52,13 +56,13 @@ const command = Command.make("demo", flags, runDemo).pipe(
 /**
  * Reports a result; fails if an invariant did not hold.
  */
-export const conclude = Effect.fnUntraced(function*(result: DemoResult, json: Option.Option<string>) {
+export const conclude = Effect.fnUntraced(function* (result: DemoResult, json: Option.Option<string>) {
   yield* Console.log(report(result))
   if (Option.isSome(json)) yield* writeJson(json.value, result)
   if (!result.held) return yield* new Broken()
 })
 
-const writeJson = Effect.fnUntraced(function*(file: string, result: DemoResult) {
+const writeJson = Effect.fnUntraced(function* (file: string, result: DemoResult) {
   const fs = yield* FileSystem.FileSystem
   const encoded = yield* Effect.orDie(Schema.encodeEffect(DemoResult)(result))
   yield* fs.writeFileString(file, `${JSON.stringify(encoded, null, 2)}\n`)
@@ -70,5 +74,4 @@ class Broken extends Schema.TaggedError<Broken>("effect-pools/demo/Broken")("Bro
 }
 
 /** Shown as it is, without a stack. */
-const userError = (userMessage: string) =>
-  Effect.fail(new CliError.UserError({ cause: userMessage, userMessage }))
+const userError = (userMessage: string) => Effect.fail(new CliError.UserError({ cause: userMessage, userMessage }))

@@ -14,14 +14,13 @@ export const ordersAreConsistent = (
   { observer }: Database,
   ledger: Ledger
 ): Effect.Effect<ReadonlyArray<Invariant>, SqlError> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { rows } = yield* observer.query(`select key::text from orders`)
     const { foreign, lost, unconfirmed } = ledger.compare(rows.map(({ key }) => String(key)))
     const wrong = yield* Effect.map(observer.query(contradictions), (result) => result.rows[0] ?? {})
     const wrongs = Object.entries(wrong).map(([what, count]) => `${Number(count)} ${what.replaceAll("_", " ")}`)
-    const views = yield* Effect.map(
-      observer.query(`select sum(views)::int as views from products`),
-      (result) => Number(result.rows[0]?.views)
+    const views = yield* Effect.map(observer.query(`select sum(views)::int as views from products`), (result) =>
+      Number(result.rows[0]?.views)
     )
     return [
       invariant(

@@ -26,7 +26,7 @@ export interface Database {
  * Creates the schema; it is dropped when the scope closes.
  */
 export const open = (url: Redacted.Redacted): Effect.Effect<Database, SqlError, Scope.Scope> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const id = randomBytes(4).toString("hex")
     const schema = `effect_pools_demo_${id}`
     const observer = yield* PgConnection.make({
@@ -34,9 +34,8 @@ export const open = (url: Redacted.Redacted): Effect.Effect<Database, SqlError, 
       applicationName: `effect-pools-demo-observer-${id}`,
       startupParameters: { search_path: schema }
     })
-    yield* Effect.acquireRelease(
-      observer.query(`create schema ${schema}`),
-      () => Effect.ignore(observer.query(`drop schema ${schema} cascade`), { log: true })
+    yield* Effect.acquireRelease(observer.query(`create schema ${schema}`), () =>
+      Effect.ignore(observer.query(`drop schema ${schema} cascade`), { log: true })
     )
     for (const statement of tables) yield* observer.query(statement)
     return { url, schema, applicationName: `effect-pools-demo-${id}`, observer }

@@ -21,28 +21,26 @@ import { stages } from "./stages.ts"
 /**
  * Runs the demo. Interrupting it ends the stage under way in good order and closes everything.
  */
-export const demo = Effect.fnUntraced(function*(options: Options, isTerminal: boolean) {
+export const demo = Effect.fnUntraced(function* (options: Options, isTerminal: boolean) {
   const before = yield* activeHandles
-  const result = yield* Effect.scoped(Effect.gen(function*() {
-    const server = yield* Server.open
-    const database = yield* Database.open(server.url)
-    const partsScope = yield* Effect.acquireRelease(Scope.make(), (scope, exit) => Scope.close(scope, exit))
-    const parts = yield* Scope.provide(open(database), partsScope)
-    const runs = yield* runStages(parts, options, isTerminal)
-    const settled = yield* Effect.forEach(parts, (part) => part.settled)
-    yield* Scope.close(partsScope, Exit.void)
-    const closed = yield* Effect.forEach(parts, (part) => part.closed)
-    return {
-      server: server.isOwn ? "own" as const : "given" as const,
-      runs,
-      parts: parts.map((part, index) => partResult(part, [settled[index]!, closed[index]!]))
-    }
-  }))
-  const invariants = [
-    everyRequestEnded(result.runs),
-    yield* noPoolLeft,
-    yield* noHandlesLeft(before)
-  ]
+  const result = yield* Effect.scoped(
+    Effect.gen(function* () {
+      const server = yield* Server.open
+      const database = yield* Database.open(server.url)
+      const partsScope = yield* Effect.acquireRelease(Scope.make(), (scope, exit) => Scope.close(scope, exit))
+      const parts = yield* Scope.provide(open(database), partsScope)
+      const runs = yield* runStages(parts, options, isTerminal)
+      const settled = yield* Effect.forEach(parts, (part) => part.settled)
+      yield* Scope.close(partsScope, Exit.void)
+      const closed = yield* Effect.forEach(parts, (part) => part.closed)
+      return {
+        server: server.isOwn ? ("own" as const) : ("given" as const),
+        runs,
+        parts: parts.map((part, index) => partResult(part, [settled[index]!, closed[index]!]))
+      }
+    })
+  )
+  const invariants = [everyRequestEnded(result.runs), yield* noPoolLeft, yield* noHandlesLeft(before)]
   const stageResults = result.runs.map(stageResult)
   return {
     server: result.server,
@@ -59,7 +57,7 @@ export const demo = Effect.fnUntraced(function*(options: Options, isTerminal: bo
 /** Every kind of pool at work. */
 const open = (database: Database.Database) => Effect.all([ConnectionPart.open(database)])
 
-const runStages = Effect.fnUntraced(function*(parts: ReadonlyArray<Part>, options: Options, isTerminal: boolean) {
+const runStages = Effect.fnUntraced(function* (parts: ReadonlyArray<Part>, options: Options, isTerminal: boolean) {
   const runs: Array<Run> = []
   for (const stage of stages) {
     const current = new Run(stage, options, yield* Clock.currentTimeMillis)

@@ -7,7 +7,7 @@ export const eventually = <A, E, R>(
   self: Effect.Effect<A, E, R>,
   isGood: (answer: A) => boolean
 ): Effect.Effect<A, E, R> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     let answer = yield* self
     for (let attempt = 0; attempt < 100 && !isGood(answer); attempt++) {
       yield* Effect.sleep("50 millis")

@@ -23,7 +23,10 @@ export const activeHandles = Effect.callback<ReadonlyMap<string, number>>((resum
  * That nothing is active but what was before. A socket takes a moment to close.
  */
 export const noHandlesLeft = (before: ReadonlyMap<string, number>): Effect.Effect<Invariant> =>
-  eventually(Effect.map(activeHandles, (now) => more(now, before)), (left) => left.length === 0).pipe(
+  eventually(
+    Effect.map(activeHandles, (now) => more(now, before)),
+    (left) => left.length === 0
+  ).pipe(
     Effect.map((left) =>
       invariant(
         "no handle is left active",

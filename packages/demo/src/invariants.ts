@@ -47,5 +47,5 @@ export const nothingLeaked = (stats: PoolStats.PoolStats, items: number): Readon
   ]
 }
 
-export const destroyedInAll = (stats: PoolStats.PoolStats): number =>
+const destroyedInAll = (stats: PoolStats.PoolStats): number =>
   Object.values(stats.destroyed).reduce((sum, count) => sum + count, 0)

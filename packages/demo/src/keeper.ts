@@ -39,11 +39,14 @@ const server = new EmbeddedPostgres({
   createPostgresUser: process.getuid?.() === 0,
   initdbFlags: ["--no-sync", "--encoding=UTF8"],
   postgresFlags: [
-    ...["-c", "listen_addresses=127.0.0.1"],
+    "-c",
+    "listen_addresses=127.0.0.1",
     // No socket files outside of the folder.
-    ...["-c", "unix_socket_directories="],
+    "-c",
+    "unix_socket_directories=",
     // Its data does not outlive it: what is asked of it here is isolation, not durability.
-    ...["-c", "fsync=off"]
+    "-c",
+    "fsync=off"
   ],
   onLog: (message) => said.push(String(message)),
   onError: (error) => said.push(String(error))

@@ -43,33 +43,33 @@ const patience = "20 seconds"
  * is answered.
  */
 export const run = (current: Run, parts: ReadonlyArray<Part>): Effect.Effect<void> =>
-  Effect.scoped(Effect.gen(function*() {
-    const users = yield* FiberSet.make<void>()
-    yield* Effect.addFinalizer(() =>
-      Effect.sync(() => {
-        current.isOver = true
-      }).pipe(
-        Effect.andThen(Effect.timeoutOption(FiberSet.awaitEmpty(users), patience)),
-        Effect.andThen(Clock.currentTimeMillis),
-        Effect.map((now) => {
-          current.took = now - current.startedAt
-        })
+  Effect.scoped(
+    Effect.gen(function* () {
+      const users = yield* FiberSet.make<void>()
+      yield* Effect.addFinalizer(() =>
+        Effect.sync(() => {
+          current.isOver = true
+        }).pipe(
+          Effect.andThen(Effect.timeoutOption(FiberSet.awaitEmpty(users), patience)),
+          Effect.andThen(Clock.currentTimeMillis),
+          Effect.map((now) => {
+            current.took = now - current.startedAt
+          })
+        )
       )
-    )
-    const requests = parts.flatMap((part) => part.requests)
-    yield* Effect.forEach(
-      Array.from({ length: current.users }),
-      () => FiberSet.run(users, user(current, requests)),
-      { discard: true }
-    )
-    if (current.stage.hasFaults) {
-      yield* Effect.forEach(parts, (part) => Effect.forkScoped(part.faults), { discard: true })
-    }
-    yield* Effect.sleep(current.millis)
-  }))
+      const requests = parts.flatMap((part) => part.requests)
+      yield* Effect.forEach(Array.from({ length: current.users }), () => FiberSet.run(users, user(current, requests)), {
+        discard: true
+      })
+      if (current.stage.hasFaults) {
+        yield* Effect.forEach(parts, (part) => Effect.forkScoped(part.faults), { discard: true })
+      }
+      yield* Effect.sleep(current.millis)
+    })
+  )
 
 const user = (current: Run, requests: ReadonlyArray<Request>) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     while (!current.isOver) {
       yield* ask(current.tally, yield* pick(requests))
       yield* Effect.sleep(yield* Random.nextBetween(0, current.stage.thinks))

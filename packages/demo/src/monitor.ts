@@ -33,7 +33,8 @@ export const watch = (database: Database): Effect.Effect<Samples, never, Scope.S
     Effect.catchTag("SqlError", (error) =>
       Effect.sync(() => {
         samples.failure = error
-      })),
+      })
+    ),
     Effect.forkScoped,
     Effect.as(samples)
   )
@@ -44,6 +45,8 @@ export const watch = (database: Database): Effect.Effect<Samples, never, Scope.S
  */
 export const backends = ({ applicationName, observer }: Database): Effect.Effect<number, SqlError> =>
   Effect.map(
-    observer.query(`select count(*)::int as count from pg_stat_activity where application_name = $1`, [applicationName]),
+    observer.query(`select count(*)::int as count from pg_stat_activity where application_name = $1`, [
+      applicationName
+    ]),
     ({ rows }) => Number(rows[0]?.count)
   )

@@ -21,7 +21,7 @@ const longest = 3600
 const widest = 10_000
 
 /** Better to find out before the run than after it. */
-const checkWritable = Effect.fnUntraced(function*(file: string) {
+const checkWritable = Effect.fnUntraced(function* (file: string) {
   const fs = yield* FileSystem.FileSystem
   const isWritable = yield* Effect.isSuccess(
     Effect.flatMap(fs.exists(file), (exists) => fs.access(exists ? file : dirname(file), { writable: true }))
@@ -46,13 +46,19 @@ export const flags = {
   seconds: Flag.Finite("seconds").pipe(
     Flag.withMetavar("N"),
     Flag.withDescription("How long the load runs, all stages together (default 15)"),
-    Flag.filter((seconds) => seconds >= 1 && seconds <= longest, () => `a number from 1 to ${longest}`),
+    Flag.filter(
+      (seconds) => seconds >= 1 && seconds <= longest,
+      () => `a number from 1 to ${longest}`
+    ),
     Flag.withDefault(15)
   ),
   concurrency: Flag.Int("concurrency").pipe(
     Flag.withMetavar("N"),
     Flag.withDescription("How many users the steady load has, a spike four times as many (default 32)"),
-    Flag.filter((users) => users >= 1 && users <= widest, () => `a whole number from 1 to ${widest}`),
+    Flag.filter(
+      (users) => users >= 1 && users <= widest,
+      () => `a whole number from 1 to ${widest}`
+    ),
     Flag.withDefault(32)
   ),
   json: Flag.String("json").pipe(

@@ -24,17 +24,20 @@ export class OutOfStock extends Schema.TaggedError<OutOfStock>("effect-pools/dem
   product: Schema.Number
 }) {}
 
-export class Orders extends Context.Service<Orders, {
-  /** Safe to repeat. */
-  readonly place: (order: NewOrder) => Effect.Effect<void, OutOfStock | SqlError>
-  /** An order of this customer, with its lines, if there is one. */
-  readonly read: (customer: number) => Effect.Effect<unknown, SqlError>
-  readonly listRecent: Effect.Effect<unknown, SqlError>
-  /** What was sold, by customer; takes a while. */
-  readonly sums: Effect.Effect<unknown, SqlError>
-  /** Counts a view of a product. Not safe to repeat. */
-  readonly view: (product: number) => Effect.Effect<void, SqlError>
-}>()("effect-pools/demo/Orders") {
+export class Orders extends Context.Service<
+  Orders,
+  {
+    /** Safe to repeat. */
+    readonly place: (order: NewOrder) => Effect.Effect<void, OutOfStock | SqlError>
+    /** An order of this customer, with its lines, if there is one. */
+    readonly read: (customer: number) => Effect.Effect<unknown, SqlError>
+    readonly listRecent: Effect.Effect<unknown, SqlError>
+    /** What was sold, by customer; takes a while. */
+    readonly sums: Effect.Effect<unknown, SqlError>
+    /** Counts a view of a product. Not safe to repeat. */
+    readonly view: (product: number) => Effect.Effect<void, SqlError>
+  }
+>()("effect-pools/demo/Orders") {
   static readonly layer = Layer.effect(
     Orders,
     Effect.map(SqlClient.SqlClient, (sql) => ({
@@ -57,7 +60,7 @@ export class Orders extends Context.Service<Orders, {
   )
 }
 
-const place = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, order: NewOrder) {
+const place = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, order: NewOrder) {
   const placed = yield* sql<{ id: string }>`
     insert into orders (key, customer, total) values (${order.key}, ${order.customer}, 0)
     on conflict (key) do nothing returning id`

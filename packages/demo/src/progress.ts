@@ -21,11 +21,12 @@ export const end = (run: Run, isTerminal: boolean): Effect.Effect<void, never, T
   isTerminal ? display("\r\x1b[2K") : print(run)
 
 const bar = (run: Run) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const terminal = yield* Terminal.Terminal
-    const columns = yield* terminal.columns
-    // Without the line break that a full line would bring.
-    yield* display(`\r\x1b[2K${(yield* line(run, 20)).slice(0, Math.max(20, columns - 1))}`)
+    // Some terminals do not tell how wide they are.
+    const columns = (yield* terminal.columns) || 80
+    // A full line would break.
+    yield* display(`\r\x1b[2K${(yield* line(run, 20)).slice(0, columns - 1)}`)
     yield* Effect.sleep("100 millis")
   }).pipe(Effect.forever)
 
@@ -33,7 +34,7 @@ const lines = (run: Run) => Effect.forever(Effect.andThen(Effect.sleep("2 second
 
 const print = (run: Run) => Effect.flatMap(line(run, 0), (text) => Console.log(text))
 
-const line = Effect.fnUntraced(function*(run: Run, width: number) {
+const line = Effect.fnUntraced(function* (run: Run, width: number) {
   const elapsed = (yield* Clock.currentTimeMillis) - run.startedAt
   const done = Math.min(1, elapsed / run.millis)
   const filled = Math.round(done * width)
@@ -47,14 +48,14 @@ const line = Effect.fnUntraced(function*(run: Run, width: number) {
 })
 
 /** Whatever pools there are. */
-const pools = Effect.gen(function*() {
+const pools = Effect.gen(function* () {
   const registry = yield* PoolRegistry.PoolRegistry
-  return yield* Effect.forEach(
-    registry.list(),
-    ({ name, stats }) =>
-      Effect.map(stats, ({ max, pending, size, used }) => `${name}: ${used} used of ${size} of ${max}, ${pending} waiting`)
+  return yield* Effect.forEach(registry.list(), ({ name, stats }) =>
+    Effect.map(
+      stats,
+      ({ max, pending, size, used }) => `${name}: ${used} used of ${size} of ${max}, ${pending} waiting`
+    )
   )
 })
 
-const display = (text: string) =>
-  Effect.flatMap(Terminal.Terminal, (terminal) => Effect.orDie(terminal.display(text)))
+const display = (text: string) => Effect.flatMap(Terminal.Terminal, (terminal) => Effect.orDie(terminal.display(text)))

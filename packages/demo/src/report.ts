@@ -61,8 +61,8 @@ const poolRows: ReadonlyArray<readonly [label: string, value: (stats: PoolStats.
   ["created", ({ created }) => count(created)],
   ["failed to create", ({ createFailed }) => unlessZero(createFailed)],
   ["destroyed", ({ destroyed }) => count(Object.values(destroyed).reduce((sum, times) => sum + times, 0))],
-  ...PoolEvent.destroyReasons.map((reason) =>
-    [`  ${reason}`, ({ destroyed }: PoolStats.PoolStats) => unlessZero(destroyed[reason])] as const
+  ...PoolEvent.destroyReasons.map(
+    (reason) => [`  ${reason}`, ({ destroyed }: PoolStats.PoolStats) => unlessZero(destroyed[reason])] as const
   ),
   ["timeouts", ({ timeouts }) => count(timeouts)],
   ["exhausted", ({ exhausted }) => unlessZero(exhausted)],
@@ -87,17 +87,17 @@ const invariantRows = (prefix: string, { detail, held, name }: Invariant): Reado
 /** The first column to the left, all others to the right. */
 const table = (rows: ReadonlyArray<ReadonlyArray<string>>): Array<string> => {
   const widths: Array<number> = []
-  for (const row of rows) row.forEach((cell, column) => widths[column] = Math.max(widths[column] ?? 0, cell.length))
+  for (const row of rows) row.forEach((cell, column) => (widths[column] = Math.max(widths[column] ?? 0, cell.length)))
   return rows.map((row) =>
     row
-      .map((cell, column) => column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]! + 2))
+      .map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]! + 2)))
       .join("")
       .trimEnd()
   )
 }
 
 const count = (n: number): string => n.toLocaleString("en-US")
-const unlessZero = (n: number): string | undefined => n === 0 ? undefined : count(n)
+const unlessZero = (n: number): string | undefined => (n === 0 ? undefined : count(n))
 const times = ({ p50, p95, p99 }: PoolStats.PoolStats["wait"]): string => [p50, p95, p99].map(time).join(", ")
 
 /** To three digits. */

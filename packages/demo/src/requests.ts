@@ -3,28 +3,29 @@
  */
 import { randomUUID } from "node:crypto"
 import { ConnectionPool } from "@effect-pools/connection"
+import { type InvalidOptions, PoolError } from "@effect-pools/core"
 import type { PostgresPool } from "@effect-pools/postgres"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import type { SqlError } from "effect/sql/SqlError"
 import { customers, products } from "./catalogue.ts"
 import type { Ledger } from "./ledger.ts"
-import type { NewOrder, Orders } from "./orders.ts"
-import type { Request } from "./part.ts"
+import type { NewOrder, Orders, OutOfStock } from "./orders.ts"
+import type { Request, TypedError } from "./part.ts"
 
 /**
  * The user did not want to wait longer.
  */
-export class DeadlineExceeded
-  extends Schema.TaggedError<DeadlineExceeded>("effect-pools/demo/DeadlineExceeded")("DeadlineExceeded", {})
-{}
+export class DeadlineExceeded extends Schema.TaggedError<DeadlineExceeded>("effect-pools/demo/DeadlineExceeded")(
+  "DeadlineExceeded",
+  {}
+) {}
 
-/**
- * Nobody could look at once.
- */
-export class TooBusy extends Schema.TaggedError<TooBusy>("effect-pools/demo/TooBusy")("TooBusy", {}) {}
+/** There was no connection at once. */
+class TooBusy extends Schema.TaggedError<TooBusy>("effect-pools/demo/TooBusy")("TooBusy", {}) {}
 
 /** No user waits longer than this, retries included. */
 const limit = "10 seconds"
@@ -39,14 +40,14 @@ export const requests = (
   pool: PostgresPool.PostgresPool,
   ledger: Ledger
 ): ReadonlyArray<Request> => [
-  { name: "place an order", weight: 30, run: within(placeOrder(orders, ledger), limit) },
-  { name: "read an order", weight: 30, run: within(repeated(Effect.flatMap(anyCustomer, orders.read)), limit) },
-  { name: "list recent orders", weight: 15, run: within(repeated(orders.listRecent), limit) },
-  { name: "list recent orders, in a hurry", weight: 5, run: within(repeated(orders.listRecent), hurry) },
-  { name: "sum up what was sold", weight: 2, run: within(repeated(orders.sums), limit) },
-  { name: "sum up what was sold, in a hurry", weight: 3, run: within(repeated(orders.sums), hurry) },
-  { name: "view a product", weight: 10, run: within(viewProduct(orders, ledger), limit) },
-  { name: "look at the stock", weight: 5, run: within(lookAtStock(pool), limit) }
+  { name: "place an order", weight: 30, run: asUser(placeOrder(orders, ledger), limit) },
+  { name: "read an order", weight: 30, run: asUser(repeated(Effect.flatMap(anyCustomer, orders.read)), limit) },
+  { name: "list recent orders", weight: 15, run: asUser(repeated(orders.listRecent), limit) },
+  { name: "list recent orders, in a hurry", weight: 5, run: asUser(repeated(orders.listRecent), hurry) },
+  { name: "sum up what was sold", weight: 2, run: asUser(repeated(orders.sums), limit) },
+  { name: "sum up what was sold, in a hurry", weight: 3, run: asUser(repeated(orders.sums), hurry) },
+  { name: "view a product", weight: 10, run: asUser(viewProduct(orders, ledger), limit) },
+  { name: "look at the stock", weight: 5, run: asUser(lookAtStock(pool), limit) }
 ]
 
 /** Safe to repeat by its key, and repeated with the same. */
@@ -70,7 +71,8 @@ const viewProduct = (orders: Orders["Service"], ledger: Ledger) =>
     return Effect.tap(orders.view(product), () =>
       Effect.sync(() => {
         ledger.viewsConfirmed++
-      }))
+      })
+    )
   })
 
 /**
@@ -78,26 +80,34 @@ const viewProduct = (orders: Orders["Service"], ledger: Ledger) =>
  */
 const lookAtStock = (pool: PostgresPool.PostgresPool) =>
   Effect.flatMap(anyProduct, (product) =>
-    ConnectionPool.use(
-      pool,
-      (connection) => connection.query("select stock from products where id = $1", [product]),
-      { acquireTimeout: "20 millis" }
-    ).pipe(
-      Effect.catchReason("PoolError", "AcquireTimeout", () => new TooBusy())
-    ))
+    ConnectionPool.use(pool, (connection) => connection.query("select stock from products where id = $1", [product]), {
+      acquireTimeout: "20 millis"
+    }).pipe(Effect.catchReason("PoolError", "AcquireTimeout", () => new TooBusy()))
+  )
 
 /** For what is safe to repeat: errors say themselves whether repeating them may help. */
-const repeated = <A, E extends { readonly _tag: string }, R>(request: Effect.Effect<A, E, R>) =>
+const repeated = <A, E extends TypedError>(request: Effect.Effect<A, E>) =>
   Effect.retry(request, {
     while: (error) => "isRetryable" in error && error.isRetryable === true,
     schedule: Schedule.exponential("10 millis").pipe(Schedule.jittered),
     times: 5
   })
 
-const within = <A, E, R>(request: Effect.Effect<A, E, R>, duration: Duration.Input) =>
-  Effect.timeoutOrElse(request, { duration, orElse: () => Effect.fail(new DeadlineExceeded()) })
+type Failure = SqlError | OutOfStock | TooBusy | InvalidOptions.InvalidOptions | PoolError.PoolError
 
-const newOrder: Effect.Effect<NewOrder> = Effect.gen(function*() {
+/**
+ * A request as the user sees it. The client has one error for both, that the pool had no connection to give and that
+ * the connection broke; here they are told apart.
+ */
+const asUser = (request: Effect.Effect<unknown, Failure>, deadline: Duration.Input) =>
+  request.pipe(
+    Effect.catchReason("SqlError", "ConnectionError", (reason, error) =>
+      Effect.fail(reason.cause instanceof PoolError.PoolError ? reason.cause : error)
+    ),
+    Effect.timeoutOrElse({ duration: deadline, orElse: () => Effect.fail(new DeadlineExceeded()) })
+  )
+
+const newOrder: Effect.Effect<NewOrder> = Effect.gen(function* () {
   const lines = new Map<number, number>()
   const count = yield* Random.nextIntBetween(1, 4)
   for (let n = 0; n < count; n++) lines.set(yield* anyProduct, yield* Random.nextIntBetween(1, 3))

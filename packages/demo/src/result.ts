@@ -69,9 +69,12 @@ export const requestsOf = (stages: ReadonlyArray<StageResult>): DemoResult["requ
   return {
     asked: stages.reduce((sum, { requests }) => sum + requests, 0),
     answered,
-    perSecond: perSecond(answered, stages.reduce((sum, { took }) => sum + took, 0)),
+    perSecond: perSecond(
+      answered,
+      stages.reduce((sum, { took }) => sum + took, 0)
+    ),
     outcomes
   }
 }
 
-const perSecond = (count: number, millis: number): number => millis === 0 ? 0 : Math.round(count / millis * 1000)
+const perSecond = (count: number, millis: number): number => (millis === 0 ? 0 : Math.round((count / millis) * 1000))

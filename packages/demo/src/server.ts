@@ -38,7 +38,7 @@ export const open: Effect.Effect<
   Server,
   ServerError | Config.ConfigError | PlatformError,
   Scope.Scope | FileSystem.FileSystem | ChildProcessSpawner
-> = Effect.gen(function*() {
+> = Effect.gen(function* () {
   const given = yield* Config.Redacted("DATABASE_URL").pipe(Config.option)
   if (Option.isSome(given)) return { url: given.value, isOwn: false }
   yield* Console.log("Starting PostgreSQL ...")
@@ -47,7 +47,7 @@ export const open: Effect.Effect<
 
 const keeper = fileURLToPath(new URL("./keeper.ts", import.meta.url))
 
-const start = Effect.gen(function*() {
+const start = Effect.gen(function* () {
   const folder = yield* makeFolder
   const port = yield* freePort
   const server = yield* ChildProcess.make(process.execPath, [keeper, folder, String(port)], {
@@ -64,7 +64,7 @@ const start = Effect.gen(function*() {
   return yield* new ServerError({ message: `PostgreSQL did not start: ${reason.trim()}` })
 })
 
-const makeFolder = Effect.gen(function*() {
+const makeFolder = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
   const folder = yield* fs.makeTempDirectoryScoped({ prefix: "effect-pools-demo-" })
   // For root, the server runs as another user, who must get through to his part of the folder.

@@ -1,5 +1,4 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { PoolStats } from "@effect-pools/core"
 import { assert, describe, it } from "@effect/vitest"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
@@ -15,10 +14,10 @@ import { DemoResult } from "../src/result.ts"
 
 const time = { count: 3, mean: 1, p50: 1, p95: 1, p99: 1, max: 1 }
 
-const sound: PoolStats.PoolStats = {
+const sound = {
   name: "orders",
   kind: "connection",
-  state: "open",
+  state: "open" as const,
   min: 0,
   max: 10,
   idle: 2,
@@ -68,16 +67,14 @@ describe("invariants", () => {
     assert.isTrue(allHeld(nothingLeaked(sound, 2)))
   })
 
-  for (
-    const [what, stats, items] of [
-      ["a lease that never came back", { acquired: 31 }, 2],
-      ["an item in use at the end", { used: 1, idle: 1 }, 2],
-      ["a caller that still waits", { pending: 1 }, 2],
-      ["an item that the pool does not know of", {}, 3],
-      ["an item that nobody destroyed", { created: 4 }, 2],
-      ["more items than there may be", { idle: 11, size: 11, created: 12 }, 11]
-    ] as const
-  ) {
+  for (const [what, stats, items] of [
+    ["a lease that never came back", { acquired: 31 }, 2],
+    ["an item in use at the end", { used: 1, idle: 1 }, 2],
+    ["a caller that still waits", { pending: 1 }, 2],
+    ["an item that the pool does not know of", {}, 3],
+    ["an item that nobody destroyed", { created: 4 }, 2],
+    ["more items than there may be", { idle: 11, size: 11, created: 12 }, 11]
+  ] as const) {
     it(`are broken by ${what}`, () => {
       assert.isFalse(allHeld(nothingLeaked({ ...sound, ...stats }, items)))
     })
@@ -90,7 +87,7 @@ describe("invariants", () => {
 
 describe("the exit code", () => {
   const exitCode = (held: boolean) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const said: Array<string> = []
       const console: Partial<Console.Console> = { log: (text: string) => said.push(text) }
       const exit = yield* Effect.exit(conclude(result(held), Option.none())).pipe(
@@ -104,28 +101,31 @@ describe("the exit code", () => {
     }).pipe(Effect.provide(NodeServices.layer))
 
   it.effect("is 0 when all held", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { code, said } = yield* exitCode(true)
       assert.strictEqual(code, 0)
       assert.include(said, "held    connection: it holds")
-    }))
+    })
+  )
 
   it.effect("is 1 when one was broken", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { code, said } = yield* exitCode(false)
       assert.strictEqual(code, 1)
       assert.include(said, "BROKEN  connection: it holds")
-    }))
+    })
+  )
 
   it.effect("does not keep a broken result from being written", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const file = yield* fs.makeTempFileScoped()
       const exit = yield* Effect.exit(conclude(result(false), Option.some(file)))
       assert.isTrue(Exit.isFailure(exit))
       const written = yield* Schema.decodeUnknownEffect(DemoResult)(JSON.parse(yield* fs.readFileString(file)))
       assert.deepStrictEqual(written, result(false))
-    }).pipe(Effect.provide(NodeServices.layer)))
+    }).pipe(Effect.provide(NodeServices.layer))
+  )
 })
 
 describe("the ledger", () => {

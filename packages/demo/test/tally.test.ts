@@ -8,15 +8,13 @@ describe("the tally", () => {
   it("tells outcomes by the error's tag and its reason's", () => {
     const tally = new Tally()
     const exhausted = PoolError.make(() => new PoolError.Exhausted({ pool: "orders", max: 1 }))
-    for (
-      const exit of [Exit.void, Exit.void, Exit.fail(new DeadlineExceeded()), Exit.fail(exhausted)]
-    ) {
+    for (const exit of [Exit.void, Exit.void, Exit.fail(new DeadlineExceeded()), Exit.fail(exhausted)]) {
       tally.begin()
       tally.end(exit, 1)
     }
     assert.deepStrictEqual(Object.fromEntries(tally.outcomes), {
-      "ok": 2,
-      "DeadlineExceeded": 1,
+      ok: 2,
+      DeadlineExceeded: 1,
       "PoolError.Exhausted": 1
     })
     assert.strictEqual(tally.asked, tally.ended)

@@ -38,7 +38,7 @@ const pool = ({ applicationName, schema, url }: Database) =>
   })
 
 export const open = (database: Database): Effect.Effect<Part, never, Scope.Scope> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     // Before the pool, so that it sees the pool close.
     const samples = yield* Monitor.watch(database)
     const context = yield* Layer.build(Layer.provideMerge(Orders.layer, pool(database))).pipe(
@@ -53,7 +53,7 @@ export const open = (database: Database): Effect.Effect<Part, never, Scope.Scope
       name: "connection",
       requests: requests(orders, ordersPool, ledger),
       faults: Effect.orDie(terminateBackends(database, () => terminated++)),
-      settled: Effect.gen(function*() {
+      settled: Effect.gen(function* () {
         const stats = yield* eventually(ConnectionPool.stats(ordersPool), isAtRest)
         const items = (yield* ConnectionPool.connections(ordersPool)).length
         const backends = yield* eventually(Monitor.backends(database), (count) => count === stats.size)
@@ -76,7 +76,7 @@ export const open = (database: Database): Effect.Effect<Part, never, Scope.Scope
           ]
         }
       }).pipe(Effect.orDie),
-      closed: Effect.gen(function*() {
+      closed: Effect.gen(function* () {
         const backends = yield* eventually(Monitor.backends(database), (count) => count === 0)
         return {
           invariants: [
