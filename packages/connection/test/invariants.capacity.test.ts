@@ -175,6 +175,28 @@ describe("invariant 1 (cap)", () => {
     })
   )
 
+  it.effect("invariant 1 (cap): a connection that is ready when the pool has shrunk goes at once, counted once", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 3 })
+      yield* ConnectionPool.use(world.pool, () => Effect.void)
+      yield* hold(world)
+      world.backend.acquire = 10
+      const waiter = yield* Effect.forkChild(
+        ConnectionPool.use(world.pool, () => Effect.void),
+        {
+          startImmediately: true
+        }
+      )
+      yield* settle
+      expect(counts(world)).toMatchObject({ used: 1, creating: 1, pending: 1 })
+      yield* Fiber.interrupt(waiter)
+      yield* ConnectionPool.resize(world.pool, { max: 1 })
+      yield* TestClock.adjust(10)
+      expect(counts(world)).toEqual({ idle: 0, used: 1, creating: 0, destroying: 0, pending: 0 })
+      world.backend.expectExactlyOnce(1)
+    })
+  )
+
   it.effect("invariant 1 (cap): with concurrency 2 a connection has two holders at most", () =>
     Effect.gen(function* () {
       const world = yield* open({ max: 3, concurrency: 2 })

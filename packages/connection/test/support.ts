@@ -235,12 +235,17 @@ export const holding =
   <A, E, R>(world: World, body: (wire: Wire) => Effect.Effect<A, E, R>, limit = 1) =>
   (wire: Wire): Effect.Effect<A, E, R> =>
     Effect.suspend(() => {
-      if (++wire.holders > limit) throw new Error(`wire ${wire.id} is in ${wire.holders} hands`)
-      if (wire.closing > 0) throw new Error(`wire ${wire.id} was handed out after it was closed`)
-      if (world.backend.wires[wire.id - 1] !== wire) throw new Error("a wire of another backend")
+      // First the handler, then what it undoes: an interruption may come in between.
+      let isIn = false
       return Effect.ensuring(
-        body(wire),
-        Effect.sync(() => wire.holders--)
+        Effect.suspend(() => {
+          isIn = true
+          if (++wire.holders > limit) throw new Error(`wire ${wire.id} is in ${wire.holders} hands`)
+          if (wire.closing > 0) throw new Error(`wire ${wire.id} was handed out after it was closed`)
+          if (world.backend.wires[wire.id - 1] !== wire) throw new Error("a wire of another backend")
+          return body(wire)
+        }),
+        Effect.sync(() => isIn && wire.holders--)
       )
     })
 

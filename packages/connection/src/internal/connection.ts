@@ -14,7 +14,8 @@ export class Connection<A> implements Lease.Entry<A>, LinkedList.Linked<Connecti
   readonly scope: Scope.Closeable
   readonly createdAt: number
   readonly expiresAt: number
-  state: ConnectionState = "idle"
+  /** Nobody's yet, but not idle either: it has yet to go into service. */
+  state: ConnectionState = "used"
   /** When its last lease ended. Checks do not touch it. */
   lastUsed: number
   /** When it was last known to work: creation, the end of a lease, a check that passed. */

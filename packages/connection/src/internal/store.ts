@@ -222,7 +222,8 @@ export class ConnectionStore<A, E> implements Admission.Store<A, E> {
     if (this.#available.head === undefined && admission.live >= admission.max) return
     if (lifecycle === "draining" || lifecycle === "closed") return
     const now = admission.clock.now()
-    while (this.#unmetDemand() > 0) {
+    // A new connection or a reset one may come first, or much later: an idle one is validated all the same.
+    while (lifecycle === "open" && admission.pending > this.#validating * options.concurrency) {
       const candidate = options.isFifo ? this.#available.tail : this.#available.head
       if (candidate === undefined || candidate.holders > 0 || !this.#needsValidation(candidate, now)) break
       this.#startValidation(candidate, options.validate!)
@@ -369,7 +370,10 @@ export class ConnectionStore<A, E> implements Admission.Store<A, E> {
       done: (exit) => {
         // A connection destroyed in the meantime is nobody's business any more.
         if (connection.state === "destroyed") return
-        const failure = failureOf(exit, timeout)
+        // Called off by the close, which destroys the connection next.
+        const isCalledOff = this.admission.lifecycle === "closed" && exit?._tag === "Failure" &&
+          Cause.hasInterruptsOnly(exit.cause)
+        const failure = isCalledOff ? undefined : failureOf(exit, timeout)
         if (failure !== undefined) this.failed(during, connection, failure)
         done(failure, this.admission.clock.now())
       },

@@ -1,0 +1,563 @@
+import { ConnectionPool } from "@effect-pools/connection"
+import { describe, expect, it } from "@effect/vitest"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Schedule from "effect/Schedule"
+import { TestClock } from "effect/testing"
+import {
+  Backend,
+  badGates,
+  counts,
+  expectAtRest,
+  expectEveryPlaceWorks,
+  failures,
+  type Gate,
+  hold,
+  holding,
+  open,
+  settle,
+  tags,
+  type World
+} from "./support.ts"
+
+/** When a caller that starts now is served. */
+const servedAt = (world: World) =>
+  Effect.forkChild(
+    ConnectionPool.use(
+      world.pool,
+      holding(world, () => Clock.currentTimeMillis)
+    ),
+    { startImmediately: true }
+  )
+
+describe("invariant 6 (isolation)", () => {
+  for (const gate of ["hang", "stuck", 400] as const) {
+    it.effect(`invariant 6 (isolation): a creation that goes ${gate} holds nobody up who gets a returned one`, () =>
+      Effect.gen(function* () {
+        const world = yield* open({ max: 3, maxCreating: 2 })
+        const holder = yield* hold(world)
+        yield* settle
+        world.backend.acquire = gate
+        const callers = yield* Effect.forEach([1, 2, 3], () => servedAt(world))
+        yield* TestClock.adjust(20)
+        yield* holder.release
+        for (const caller of callers) expect(yield* Fiber.join(caller)).toBe(20)
+      })
+    )
+
+    it.effect(`invariant 6 (isolation): nor one that must be validated first, if creation goes ${gate}`, () =>
+      Effect.gen(function* () {
+        const backend = new Backend()
+        const world = yield* open({ max: 3, validate: backend.onValidate, validateAfterIdle: 0 }, backend)
+        const holder = yield* hold(world)
+        yield* settle
+        backend.acquire = gate
+        const caller = yield* servedAt(world)
+        yield* TestClock.adjust(20)
+        yield* holder.release
+        yield* settle
+        expect(counts(world).pending).toBe(0)
+        expect(yield* Fiber.join(caller)).toBe(20)
+      })
+    )
+
+    it.effect(`invariant 6 (isolation): a finalizer that goes ${gate} holds nobody up`, () =>
+      Effect.gen(function* () {
+        const world = yield* open({ max: 3 })
+        const holders = [yield* hold(world), yield* hold(world)]
+        yield* settle
+        world.backend.close = gate
+        yield* ConnectionPool.invalidate(world.pool, holders[0]!.got.wire!)
+        yield* holders[0]!.release
+        expect(counts(world)).toMatchObject({ destroying: 1, used: 1 })
+        // The caller itself is back already; another gets the place that is left, and one more what comes back.
+        const caller = yield* servedAt(world)
+        expect(yield* Fiber.join(caller)).toBe(0)
+        yield* holders[1]!.release
+        expect(yield* Fiber.join(yield* servedAt(world))).toBe(0)
+      })
+    )
+
+    it.effect(`invariant 6 (isolation): a reset that goes ${gate} holds up neither its caller nor others`, () =>
+      Effect.gen(function* () {
+        const backend = new Backend()
+        const world = yield* open({ max: 2, reset: backend.onReset }, backend)
+        const other = yield* hold(world)
+        yield* settle
+        backend.reset = gate
+        yield* ConnectionPool.use(world.pool, () => Effect.void)
+        expect(yield* Clock.currentTimeMillis).toBe(0)
+        backend.reset = "ok"
+        const caller = yield* servedAt(world)
+        yield* other.release
+        expect(yield* Fiber.join(caller)).toBe(0)
+      })
+    )
+
+    it.effect(`invariant 6 (isolation): a background check that goes ${gate} holds up no caller with places left`, () =>
+      Effect.gen(function* () {
+        const backend = new Backend()
+        const world = yield* open({ max: 4, health: { interval: 1000, check: backend.onCheck, timeout: 500 } }, backend)
+        const three = yield* Effect.forEach([1, 2, 3], () => hold(world))
+        for (const { release } of three) yield* release
+        backend.check = gate
+        yield* TestClock.adjust(1000)
+        expect(Array.from(world.pool.store.all, ({ state }) => state).sort()).toEqual(["checking", "checking", "idle"])
+        const first = yield* hold(world)
+        const second = yield* hold(world)
+        yield* settle
+        expect(first.got.wire).toBeDefined()
+        expect(second.got.wire).toBeDefined()
+      })
+    )
+  }
+
+  // Held up by design for now: what is being validated or reset counts as on its way to a waiter, and another validation
+  // or a new connection starts only when it has failed or its time is over. To hold the invariant to the letter, a
+  // validation that takes long would have to be joined by a second one.
+  it.effect.fails(
+    "invariant 6 (isolation): a validation that hangs holds nobody up while other connections are idle",
+    () =>
+      Effect.gen(function* () {
+        const backend = new Backend()
+        const world = yield* open({ max: 3, validate: backend.onValidate, validationTimeout: 5000 }, backend)
+        const three = yield* Effect.forEach([1, 2, 3], () => hold(world))
+        for (const { release } of three) yield* release
+        yield* TestClock.adjust(1000)
+        backend.validate = "hang"
+        const caller = yield* servedAt(world)
+        backend.validate = "ok"
+        yield* TestClock.adjust(1000)
+        expect(caller.pollUnsafe()).toBeDefined()
+      })
+  )
+})
+
+describe("invariant 7 (clean hand-out)", () => {
+  it.effect("invariant 7 (clean hand-out): what a lease left dirty is reset before anybody else gets it", () =>
+    Effect.gen(function* () {
+      const backend = new Backend()
+      const world = yield* open({ max: 1, reset: backend.onReset }, backend)
+      backend.reset = 3
+      const callers = yield* Effect.forEach(Array.from({ length: 5 }), () =>
+        Effect.forkChild(
+          ConnectionPool.use(
+            world.pool,
+            holding(world, (wire) =>
+              Effect.suspend(() => {
+                const wasDirty = wire.isDirty
+                wire.isDirty = true
+                return Effect.as(Effect.sleep(1), wasDirty)
+              })
+            )
+          )
+        )
+      )
+      yield* TestClock.adjust(100)
+      for (const caller of callers) expect(yield* Fiber.join(caller)).toBe(false)
+      expect(backend.attempts).toBe(1)
+      expect(backend.resets).toBe(5)
+    })
+  )
+
+  it.effect("invariant 7 (clean hand-out): a shared connection is reset when the last of its leases has ended", () =>
+    Effect.gen(function* () {
+      const backend = new Backend()
+      const world = yield* open({ max: 1, concurrency: 3, reset: backend.onReset }, backend)
+      const one = yield* hold(world)
+      const two = yield* hold(world)
+      yield* settle
+      backend.reset = 50
+      yield* one.release
+      expect(backend.resets).toBe(0)
+      yield* two.release
+      expect(backend.resets).toBe(1)
+      // Not before the reset is over.
+      const caller = yield* servedAt(world)
+      yield* TestClock.adjust(50)
+      expect(yield* Fiber.join(caller)).toBe(50)
+    })
+  )
+
+  for (const gate of badGates) {
+    it.effect(`invariant 7 (clean hand-out): validate: ${gate}: destroyed, and the caller gets another`, () =>
+      Effect.gen(function* () {
+        const backend = new Backend()
+        const world = yield* open({ max: 1, validate: backend.onValidate, validationTimeout: 100 }, backend)
+        yield* ConnectionPool.use(world.pool, () => Effect.void)
+        yield* TestClock.adjust(1000)
+        backend.validate = gate
+        const caller = yield* Effect.forkChild(
+          ConnectionPool.use(
+            world.pool,
+            holding(world, (wire) => Effect.succeed(wire.id))
+          )
+        )
+        yield* TestClock.adjust(200)
+        expect(yield* Fiber.join(caller)).toBe(2)
+        expect(world.pool.admission.observer.destroyed.validationFailed).toBe(1)
+        expectAtRest(world)
+      })
+    )
+
+    it.effect(`invariant 7 (clean hand-out): reset: ${gate}: destroyed, and the next caller gets another`, () =>
+      Effect.gen(function* () {
+        const backend = new Backend()
+        const world = yield* open({ max: 1, reset: backend.onReset, resetTimeout: 100 }, backend)
+        backend.reset = gate
+        yield* ConnectionPool.use(world.pool, () => Effect.void)
+        const caller = yield* Effect.forkChild(
+          ConnectionPool.use(
+            world.pool,
+            holding(world, (wire) => Effect.succeed(wire.id))
+          )
+        )
+        yield* TestClock.adjust(500)
+        expect(yield* Fiber.join(caller)).toBe(2)
+        expect(world.pool.admission.observer.destroyed.resetFailed).toBe(2)
+      })
+    )
+  }
+
+  it.effect(
+    "invariant 7 (clean hand-out): an invalidated connection is never handed out again, whatever it is doing",
+    () =>
+      Effect.gen(function* () {
+        const backend = new Backend()
+        const world = yield* open(
+          {
+            max: 1,
+            validate: backend.onValidate,
+            validateAfterIdle: 100,
+            reset: backend.onReset,
+            health: { interval: 1000, check: backend.onCheck }
+          },
+          backend
+        )
+        const use = ConnectionPool.use(
+          world.pool,
+          holding(world, (wire) => Effect.succeed(wire))
+        )
+        const invalidate = (id: number) => ConnectionPool.invalidate(world.pool, backend.wires[id - 1]!)
+        const stateOf = (id: number) => world.pool.store.find(backend.wires[id - 1]!)?.state
+        // Idle.
+        yield* use
+        yield* invalidate(1)
+        expect(stateOf(1)).toBeUndefined()
+        // In use, with somebody waiting.
+        const holder = yield* hold(world)
+        yield* settle
+        const waiting = yield* Effect.forkChild(use, { startImmediately: true })
+        yield* invalidate(2)
+        yield* holder.release
+        expect((yield* Fiber.join(waiting)).id).toBe(3)
+        // Resetting.
+        backend.reset = 50
+        yield* use
+        expect(stateOf(3)).toBe("resetting")
+        yield* invalidate(3)
+        backend.reset = "ok"
+        yield* TestClock.adjust(50)
+        expect((yield* use).id).toBe(4)
+        // Validating, for somebody.
+        yield* TestClock.adjust(200)
+        backend.validate = 50
+        const validated = yield* Effect.forkChild(use, { startImmediately: true })
+        expect(stateOf(4)).toBe("validating")
+        yield* invalidate(4)
+        yield* TestClock.adjust(50)
+        expect((yield* Fiber.join(validated)).id).toBe(5)
+        // In a background check.
+        backend.check = 50
+        yield* TestClock.adjust(1000)
+        expect(stateOf(5)).toBe("checking")
+        yield* invalidate(5)
+        yield* TestClock.adjust(50)
+        expect(stateOf(5)).toBeUndefined()
+        expect((yield* use).id).toBe(6)
+        // Twice, and one that the pool does not know any more.
+        yield* invalidate(6)
+        yield* invalidate(6)
+        yield* invalidate(1)
+        expect(world.pool.admission.observer.destroyed.invalidated).toBe(6)
+        expectAtRest(world)
+      })
+  )
+
+  it.effect("invariant 7 (clean hand-out): an invalidated shared connection takes no further lease", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 2, concurrency: 3 })
+      const one = yield* hold(world)
+      yield* settle
+      yield* ConnectionPool.invalidate(world.pool, one.got.wire!)
+      const two = yield* hold(world)
+      yield* settle
+      expect(two.got.wire).not.toBe(one.got.wire)
+      yield* one.release
+      yield* two.release
+      expectAtRest(world)
+      expect(counts(world).idle).toBe(1)
+    })
+  )
+
+  it.effect("invariant 7 (clean hand-out): an expired connection is not handed out, even if the alarm is late", () =>
+    Effect.gen(function* () {
+      const ids: Array<number> = []
+      const world = yield* open({ max: 1, maxLifetime: 1000, lifetimeJitter: 0 })
+      const use = ConnectionPool.use(
+        world.pool,
+        holding(world, (wire) => Effect.sync(() => ids.push(wire.id)))
+      )
+      yield* use
+      yield* TestClock.adjust(999)
+      yield* use
+      yield* TestClock.adjust(1)
+      yield* use
+      expect(ids).toEqual([1, 1, 2])
+    })
+  )
+})
+
+describe("invariant 10 (time)", () => {
+  it.effect("invariant 10 (time): a year passes under TestClock, with nothing real waited for", () =>
+    Effect.gen(function* () {
+      const backend = new Backend()
+      const world = yield* open(
+        {
+          min: 1,
+          max: 3,
+          idleTimeout: "1 hour",
+          maxLifetime: "1 day",
+          lifetimeJitter: 0,
+          health: { interval: "6 hours", check: backend.onCheck }
+        },
+        backend
+      )
+      const wallBefore = yield* Clock.currentTimeMillis
+      yield* TestClock.adjust("30 days")
+      expect((yield* Clock.currentTimeMillis) - wallBefore).toBe(30 * 86_400_000)
+      // One a day for `min`, and four looks at each.
+      expect(backend.attempts).toBeGreaterThanOrEqual(30)
+      expect(backend.attempts).toBeLessThanOrEqual(31)
+      expect(backend.checks).toBeGreaterThanOrEqual(30 * 3)
+      expect(backend.checks).toBeLessThanOrEqual(30 * 4)
+      expectAtRest(world)
+    })
+  )
+
+  it.effect("invariant 10 (time): without time passing nothing times out and no timer fires", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 1, acquireTimeout: 1, idleTimeout: 1, createTimeout: 1 })
+      world.backend.acquire = "hang"
+      const caller = yield* servedAt(world)
+      for (let n = 0; n < 50; n++) yield* settle
+      expect(caller.pollUnsafe()).toBeUndefined()
+      expect(counts(world)).toMatchObject({ creating: 1, pending: 1 })
+      yield* Fiber.interrupt(caller)
+    })
+  )
+
+  it.effect("invariant 10 (time): times in stats, events and connections are the clock's", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 1 })
+      world.backend.acquire = 150
+      const caller = yield* servedAt(world)
+      yield* TestClock.adjust(1000)
+      expect(yield* Fiber.join(caller)).toBe(150)
+      const { create, wait } = yield* ConnectionPool.stats(world.pool)
+      expect(create.max).toBe(150)
+      expect(wait.max).toBe(150)
+      const [info] = yield* ConnectionPool.connections(world.pool)
+      expect(info).toMatchObject({ age: 850, unusedFor: 850, uses: 1 })
+      expect(world.events.find((event) => event._tag === "ItemCreated")).toMatchObject({ at: 150, took: 150 })
+    })
+  )
+})
+
+describe("invariant 12 (nothing is silent)", () => {
+  const shown: ReadonlyArray<Gate> = [...badGates, { late: 60_000, then: "die" }]
+  const show = (gate: Gate) => (typeof gate === "object" ? "late, then dies" : gate)
+
+  for (const gate of shown) {
+    for (const hook of ["validate", "reset", "check", "close"] as const) {
+      // Closing a scope answers nothing, so `false` is no failure there.
+      if (hook === "close" && gate === "false") continue
+      it.effect(`invariant 12 (nothing is silent): ${hook}: ${show(gate)}: an event and a log line`, () =>
+        Effect.gen(function* () {
+          const backend = new Backend()
+          const world = yield* open(
+            {
+              max: 1,
+              validate: backend.onValidate,
+              validateAfterIdle: 1000,
+              validationTimeout: 100,
+              reset: backend.onReset,
+              resetTimeout: 100,
+              destroyTimeout: 100,
+              health: { interval: 2000, check: backend.onCheck, timeout: 100, policy: { penalty: 10 } }
+            },
+            backend
+          )
+          yield* ConnectionPool.use(world.pool, () => Effect.void)
+          yield* TestClock.adjust(1500)
+          expect(failures(world)).toEqual([])
+          backend[hook] = gate
+          if (hook === "close") yield* ConnectionPool.invalidate(world.pool, backend.wires[0]!)
+          if (hook === "validate" || hook === "reset") {
+            yield* Effect.forkChild(ConnectionPool.use(world.pool, () => Effect.void))
+          }
+          yield* TestClock.adjust(600)
+          backend[hook] = "ok"
+          yield* TestClock.adjust(200)
+          const during = hook === "close" ? "destroy" : hook
+          expect(failures(world)).toMatchObject([{ during, item: 1 }])
+          expect(world.logs.length).toBe(1)
+          expect(world.logs[0]).toContain(`${during} of connection 1 failed`)
+          // What happens after it was given up is told as well.
+          yield* TestClock.adjust(60_000)
+          if (typeof gate === "object") expect(failures(world).length).toBe(2)
+        })
+      )
+    }
+  }
+
+  for (const gate of ["fail", "die", "interrupt", "hang", "stuck"] as const) {
+    it.effect(`invariant 12 (nothing is silent): acquire: ${gate}: an event each time, one line of log`, () =>
+      Effect.gen(function* () {
+        const world = yield* open({
+          min: 1,
+          max: 1,
+          createTimeout: 100,
+          createRetry: Schedule.spaced(100),
+          breaker: false
+        })
+        yield* world.close
+        world.events.length = world.logs.length = 0
+        const backend = new Backend()
+        backend.acquire = gate
+        const dead = yield* open(
+          { min: 1, max: 1, createTimeout: 100, createRetry: Schedule.spaced(100), breaker: false },
+          backend
+        )
+        yield* TestClock.adjust(1000)
+        expect(tags(dead).filter((tag) => tag === "ItemCreateFailed").length).toBeGreaterThanOrEqual(4)
+        expect(dead.logs.length).toBe(1)
+        expect(dead.pool.admission.observer.createFailed).toBe(backend.attempts - counts(dead).creating)
+      })
+    )
+  }
+
+  for (const close of ["fail", "die", "stuck"] as const) {
+    it.effect(`invariant 12 (nothing is silent): cleaning up after a failed attempt: ${close}`, () =>
+      Effect.gen(function* () {
+        const backend = new Backend()
+        const acquire = Effect.andThen(backend.connect, Effect.fail("handshake" as never))
+        const world = yield* open({ max: 1, acquire, breaker: false, destroyTimeout: 100 }, backend)
+        backend.close = close
+        const caller = yield* Effect.forkChild(
+          Effect.exit(ConnectionPool.use(world.pool, () => Effect.void, { acquireTimeout: 5 })),
+          { startImmediately: true }
+        )
+        yield* TestClock.adjust(500)
+        expect(Exit.isFailure(yield* Fiber.join(caller))).toBe(true)
+        expect(failures(world)).toMatchObject([{ during: "destroy", item: undefined }])
+        expect(world.logs.filter((line) => line.includes("cleaning up after a failed creation")).length).toBe(1)
+        backend.close = "ok"
+        yield* settle
+        expect(counts(world)).toEqual({ idle: 0, used: 0, creating: 0, destroying: 0, pending: 0 })
+      })
+    )
+  }
+
+  it.effect(
+    "invariant 12 (nothing is silent): an attempt that was given up and fails late, or closes in vain, is told",
+    () =>
+      Effect.gen(function* () {
+        const world = yield* open({ max: 1, createTimeout: 100, breaker: false })
+        world.backend.acquire = { late: 1000, then: "die" }
+        const caller = yield* Effect.forkChild(
+          Effect.exit(ConnectionPool.use(world.pool, () => Effect.void, { acquireTimeout: 50 }))
+        )
+        yield* TestClock.adjust(150)
+        yield* Fiber.join(caller)
+        expect(failures(world)).toEqual([])
+        yield* TestClock.adjust(1000)
+        expect(failures(world)).toMatchObject([{ during: "destroy", item: undefined }])
+        world.backend.acquire = { late: 1000 }
+        world.backend.close = "die"
+        yield* Effect.forkChild(
+          Effect.exit(ConnectionPool.use(world.pool, () => Effect.void, { acquireTimeout: 50 })),
+          { startImmediately: true }
+        )
+        yield* TestClock.adjust(2000)
+        expect(failures(world).length).toBe(2)
+        expect(world.backend.wires[0]).toMatchObject({ closing: 1, closed: 1 })
+      })
+  )
+
+  it.effect("invariant 12 (nothing is silent): classify that throws", () =>
+    Effect.gen(function* () {
+      const world = yield* open({
+        max: 1,
+        classify: () => {
+          throw new Error("classify is broken")
+        }
+      })
+      expect(Exit.isFailure(yield* Effect.exit(ConnectionPool.use(world.pool, () => Effect.fail("no"))))).toBe(true)
+      expect(failures(world)).toMatchObject([{ during: "classify", item: 1 }])
+      expect(world.logs.length).toBe(1)
+      yield* expectEveryPlaceWorks(world)
+    })
+  )
+
+  it.effect("invariant 12 (nothing is silent): createRetry that dies", () =>
+    Effect.gen(function* () {
+      const world = yield* open({
+        max: 1,
+        createRetry: Schedule.forever.pipe(Schedule.modifyDelay(() => Effect.die(new Error("retry is broken"))))
+      })
+      world.backend.acquire = "fail"
+      const caller = yield* Effect.forkChild(Effect.exit(ConnectionPool.use(world.pool, () => Effect.void)))
+      yield* TestClock.adjust(1000)
+      expect(Exit.isFailure(yield* Fiber.join(caller))).toBe(true)
+      expect(failures(world)).toMatchObject([{ during: "retry" }])
+      expect(world.logs.some((line) => line.includes("createRetry failed"))).toBe(true)
+      yield* expectEveryPlaceWorks(world)
+    })
+  )
+
+  it.effect("invariant 12 (nothing is silent): closing a healthy pool says nothing", () =>
+    Effect.gen(function* () {
+      const backend = new Backend()
+      const world = yield* open(
+        {
+          max: 3,
+          validate: backend.onValidate,
+          reset: backend.onReset,
+          health: { interval: 1000, check: backend.onCheck }
+        },
+        backend
+      )
+      const all = [yield* hold(world), yield* hold(world), yield* hold(world)]
+      yield* settle
+      backend.reset = backend.validate = backend.check = 100
+      yield* all[0]!.release
+      yield* all[1]!.release
+      yield* TestClock.adjust(1100)
+      backend.reset = 1000
+      yield* all[2]!.release
+      yield* Effect.forkChild(Effect.exit(ConnectionPool.use(world.pool, () => Effect.void)), {
+        startImmediately: true
+      })
+      expect(Array.from(world.pool.store.all, ({ state }) => state)).toContain("resetting")
+      const closing = yield* Effect.forkChild(world.close)
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.join(closing)
+      expect(failures(world)).toEqual([])
+      expect(world.logs).toEqual([])
+      expect(world.pool.admission.observer.destroyed).toMatchObject({ closed: 3 })
+    })
+  )
+})
