@@ -4,6 +4,7 @@
 import { performance } from "node:perf_hooks"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as FiberSet from "effect/FiberSet"
 import * as Random from "effect/Random"
 import type { Options } from "./options.ts"
@@ -33,8 +34,8 @@ export class Run {
   }
 }
 
-/** How long a stage waits for its last requests. Longer than any request may take. */
-const patience = "20 seconds"
+/** How long a stage waits for its last requests: longer than any request may take, unless it was interrupted. */
+const patience = { ended: "20 seconds", interrupted: "3 seconds" } as const
 
 /**
  * Runs a stage to its end.
@@ -46,11 +47,16 @@ export const run = (current: Run, parts: ReadonlyArray<Part>): Effect.Effect<voi
   Effect.scoped(
     Effect.gen(function* () {
       const users = yield* FiberSet.make<void>()
-      yield* Effect.addFinalizer(() =>
+      yield* Effect.addFinalizer((exit) =>
         Effect.sync(() => {
           current.isOver = true
         }).pipe(
-          Effect.andThen(Effect.timeoutOption(FiberSet.awaitEmpty(users), patience)),
+          Effect.andThen(
+            Effect.timeoutOption(
+              FiberSet.awaitEmpty(users),
+              patience[Exit.hasInterrupts(exit) ? "interrupted" : "ended"]
+            )
+          ),
           Effect.andThen(Clock.currentTimeMillis),
           Effect.map((now) => {
             current.took = now - current.startedAt

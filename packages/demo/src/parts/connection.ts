@@ -66,6 +66,8 @@ export const open = (database: Database): Effect.Effect<Part, never, Scope.Scope
             "orders placed": ledger.count("confirmed")
           },
           invariants: [
+            // Else all others say less than they seem to.
+            invariant("the faults were real", terminated > 0, `${terminated} backends terminated`),
             ...nothingLeaked(stats, items),
             invariant(
               "the server has as many backends as the pool has connections",
