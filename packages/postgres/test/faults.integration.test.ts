@@ -2,6 +2,7 @@ import type { PgConnection } from "@effect/sql-pg"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { ConnectionPool } from "@effect-pools/connection"
 import { PostgresPool } from "@effect-pools/postgres"
+import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -11,7 +12,7 @@ import * as Reactivity from "effect/reactivity/Reactivity"
 import * as Redacted from "effect/Redacted"
 import * as References from "effect/References"
 import * as Scope from "effect/Scope"
-import type { SqlError } from "effect/sql/SqlError"
+import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
 import { connect, createServer, type Server as NetServer, type Socket } from "node:net"
 import { freePort, observe, type Server, startServer } from "./server.ts"
@@ -188,32 +189,31 @@ describe("a session that the server ends", () => {
     })
   )
 
-  for (const [where, between] of [
-    ["within a transaction", "SELECT 1"],
-    ["within a statement of a transaction", "SELECT pg_sleep(60)"]
-  ] as const) {
-    it.live(`${where} fails it with a typed error, nested or not, and the pool goes on`, () =>
-      Effect.gen(function* () {
-        const observer = yield* observe(server)
-        const pool = yield* makePool({ max: 1 })
-        const sql = pool.client
-        const transaction = sql.withTransaction(
-          Effect.gen(function* () {
-            const [row] = yield* sql<{ pid: number }>`SELECT pg_backend_pid() AS pid`
-            yield* Effect.forkChild(Effect.delay(observer.terminate(row!.pid), "50 millis"))
-            yield* Effect.sleep(between === "SELECT 1" ? "200 millis" : 0)
-            yield* sql.unsafe(between)
-          })
-        )
+  it.live("within a transaction fails it with a typed error, nested or not, and the pool goes on", () =>
+    Effect.gen(function* () {
+      const observer = yield* observe(server)
+      const pool = yield* makePool({ max: 1 })
+      const sql = pool.client
+      const between = Effect.gen(function* () {
+        const [row] = yield* sql<{ pid: number }>`SELECT pg_backend_pid() AS pid`
+        yield* observer.terminate(row!.pid)
+        yield* sql`SELECT 1`
+      })
+      const within = Effect.gen(function* () {
+        yield* Effect.forkChild(Effect.flatMap(busyBackend(observer, pool.name), observer.terminate))
+        yield* sql`SELECT pg_sleep(60)`
+      })
+      for (const body of [between, within]) {
+        const transaction = sql.withTransaction(body)
         for (const each of [transaction, sql.withTransaction(transaction)]) {
           const exit = yield* Effect.exit(each)
           assert.isTrue(Exit.hasFails(exit), String(exit))
           assert.isFalse(Exit.hasDies(exit), String(exit))
           assert.deepStrictEqual(yield* sql`SELECT 1 AS one`, [{ one: 1 }])
         }
-      })
-    )
-  }
+      }
+    })
+  )
 
   it.live("while listened on fails the listener's queue", () =>
     Effect.gen(function* () {
@@ -225,6 +225,52 @@ describe("a session that the server ends", () => {
       const error = yield* Effect.flip(Queue.take(queue))
       assert.match(String((error as SqlError).reason.cause), /terminating connection/)
     }).pipe(Effect.scoped)
+  )
+
+  it.live("again and again, under load, costs no more than the statements it runs", () =>
+    Effect.gen(function* () {
+      const observer = yield* observe(server)
+      const pool = yield* makePool({ max: 8, maxCreating: 4 })
+      const sql = pool.client
+      let most = 0
+      let killed = 0
+      const storm = yield* Effect.forkChild(
+        Effect.forever(
+          Effect.gen(function* () {
+            const pids = yield* observer.backends(pool.name)
+            most = Math.max(most, pids.length)
+            const pid = pids[killed % 8]
+            if (pid === undefined) return
+            killed++
+            yield* observer.terminate(pid)
+          })
+        )
+      )
+      const exits: Array<Exit.Exit<unknown, unknown>> = []
+      const requests = [sql`SELECT pg_sleep(0.003)`, sql.withTransaction(sql`SELECT pg_sleep(0.001)`)]
+      yield* Effect.forEach(
+        Array.from({ length: 32 }, (_, n) => requests[n % 2]!),
+        (request) =>
+          Effect.repeat(
+            Effect.map(Effect.exit(request), (exit) => exits.push(exit)),
+            { until: () => killed >= 20 }
+          ),
+        { concurrency: 32 }
+      )
+      yield* Fiber.interrupt(storm)
+      assert.isAtMost(most, 8)
+      for (const exit of exits) {
+        if (Exit.isSuccess(exit)) continue
+        assert.isFalse(Exit.hasDies(exit), String(exit))
+        assert.isTrue(isSqlError(Cause.squash(exit.cause)), String(exit))
+      }
+      const failed = exits.filter(Exit.isFailure).length
+      assert.isAtMost(failed, killed)
+      assert.isAtLeast(exits.length, 100)
+      assert.deepStrictEqual(yield* sql`SELECT 1 AS one`, [{ one: 1 }])
+      assert.strictEqual(pool.admission.used, 0)
+      assert.strictEqual(pool.admission.pending, 0)
+    })
   )
 
   it.live("is found by validation if sql-pg does not tell", () =>
