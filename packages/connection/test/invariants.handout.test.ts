@@ -27,7 +27,7 @@ const servedAt = (world: World) =>
   Effect.forkChild(
     ConnectionPool.use(
       world.pool,
-      holding(world, () => Clock.currentTimeMillis)
+      holding(world, () => Clock.currentTimeMillis, world.pool.store.options.concurrency)
     ),
     { startImmediately: true }
   )
@@ -80,6 +80,21 @@ describe("invariant 6 (isolation)", () => {
       })
     )
 
+    it.effect(`invariant 6 (isolation): nor one that goes ${gate} after a validation that somebody waits for`, () =>
+      Effect.gen(function* () {
+        const backend = new Backend()
+        const world = yield* open({ max: 2, validate: backend.onValidate }, backend)
+        yield* ConnectionPool.use(world.pool, () => Effect.void)
+        yield* TestClock.adjust(1000)
+        backend.validate = 10
+        backend.close = gate
+        const caller = yield* servedAt(world)
+        yield* ConnectionPool.invalidate(world.pool, backend.wires[0]!)
+        yield* TestClock.adjust(10)
+        expect(yield* Fiber.join(caller)).toBe(1010)
+      })
+    )
+
     it.effect(`invariant 6 (isolation): a reset that goes ${gate} holds up neither its caller nor others`, () =>
       Effect.gen(function* () {
         const backend = new Backend()
@@ -111,6 +126,25 @@ describe("invariant 6 (isolation)", () => {
         expect(first.got.wire).toBeDefined()
         expect(second.got.wire).toBeDefined()
       })
+    )
+  }
+
+  for (const order of ["lifo", "fifo"] as const) {
+    it.effect(
+      `invariant 6 (isolation): room on a shared connection is used while an idle one needs validation, ${order}`,
+      () =>
+        Effect.gen(function* () {
+          const backend = new Backend()
+          const world = yield* open({ max: 2, concurrency: 2, order, validate: backend.onValidate }, backend)
+          const three = yield* Effect.forEach([1, 2, 3], () => hold(world))
+          yield* settle
+          yield* three[2]!.release
+          yield* TestClock.adjust(1000)
+          yield* three[0]!.release
+          expect(counts(world)).toMatchObject({ idle: 1, used: 1 })
+          backend.validate = "hang"
+          expect(yield* Fiber.join(yield* servedAt(world))).toBe(1000)
+        })
     )
   }
 

@@ -128,7 +128,7 @@ const play = async (seed: number, commands: number): Promise<{ readonly steps: n
     for (const wire of backend.wires) if (wire.closing > 1) fail(`wire ${wire.id} was closed twice`)
     if (pending > 0 && lifecycle === "open") {
       if (states.idle > 0 && pending > states.validating * concurrency)
-        fail("somebody waits while a connection is idle")
+        fail(`somebody waits while a connection is idle: ${JSON.stringify(states)}`)
       if (room > 0) fail("somebody waits while a shared connection has room")
       const coming = (states.validating + states.resetting + creating) * concurrency
       if (pending > coming && live < max && creating < options.maxCreating && store.creation.failures === 0) {
@@ -299,7 +299,8 @@ const yield_ = (fiber: Fiber.Fiber<unknown, unknown>) => () => {
   return exit !== undefined && Exit.isSuccess(exit) ? exit.value : undefined
 }
 
-const SEEDS = 400
+/** `POOL_SEEDS` plays more of them, `POOL_SEED` one. */
+const SEEDS = Number(process.env["POOL_SEEDS"] ?? 400)
 const COMMANDS = 60
 
 describe("random commands", () => {

@@ -51,7 +51,11 @@ export class ConnectionStore<A, E> implements Admission.Store<A, E> {
   take(now: number): Connection<A> | undefined {
     const available = this.#available
     while (true) {
-      const connection = this.options.isFifo ? available.tail : available.head
+      let connection = this.options.isFifo ? available.tail : available.head
+      // One that others hold needs no validation; it may stand behind idle ones that do.
+      if (connection !== undefined && this.options.concurrency > 1 && this.#needsValidation(connection, now)) {
+        connection = this.#shared() ?? connection
+      }
       if (connection === undefined) return undefined
       if (connection.holders === 0) {
         if (now >= connection.expiresAt) {
@@ -73,6 +77,12 @@ export class ConnectionStore<A, E> implements Admission.Store<A, E> {
       }
       return connection
     }
+  }
+
+  /** A connection in use that has room for one more. */
+  #shared(): Connection<A> | undefined {
+    for (const connection of this.#available) if (connection.holders > 0) return connection
+    return undefined
   }
 
   giveBack(
@@ -286,7 +296,11 @@ export class ConnectionStore<A, E> implements Admission.Store<A, E> {
   /** A connection that was just made, validated or reset, counted as used, goes into service. */
   #ready(connection: Connection<A>, now: number): void {
     const reason = this.#verdict(connection, now)
-    if (reason !== undefined) return this.destroy(connection, reason)
+    if (reason !== undefined) {
+      this.destroy(connection, reason)
+      // Somebody may have counted on it, and closing it may take a while.
+      return this.admission.serve()
+    }
     // Proof holds for the waiter who gets it in this very step, if any, so it goes where that one looks.
     this.#settle(connection, connection.isProven)
     if (connection.state === "idle") connection.isProven = false
