@@ -106,6 +106,8 @@ export class Admission<A, out E = unknown> {
   readonly observer: Observer
 
   lifecycle: Lifecycle = "open"
+  /** The pool is closed and nothing is left of it. */
+  hasEnded = false
   idle = 0
   used = 0
   creating = 0
@@ -325,7 +327,8 @@ export class Admission<A, out E = unknown> {
   }
 
   #end(): void {
-    if (this.#atEnd.length === 0) return
+    if (this.hasEnded) return
+    this.hasEnded = true
     const atEnd = this.#atEnd
     this.#atEnd = []
     for (const f of atEnd) f()

@@ -292,12 +292,13 @@ export const events = <A, E>(
   Stream.callback<PoolEvent>(
     (queue) =>
       Effect.acquireRelease(
-        Effect.sync(() =>
-          self.admission.observer.listen((event) => {
+        Effect.sync(() => {
+          if (self.admission.hasEnded) Queue.endUnsafe(queue)
+          return self.admission.observer.listen((event) => {
             Queue.offerUnsafe(queue, event)
             if (event._tag === "Closed") Queue.endUnsafe(queue)
           })
-        ),
+        }),
         (stop) => Effect.sync(stop)
       ),
     { bufferSize: options?.capacity ?? 16_384, strategy: "sliding" }

@@ -52,23 +52,23 @@ export class AcquireTimeout extends Schema.TaggedError<AcquireTimeout>("effect-p
   override get message(): string {
     const it = this.explanation
     const said = [
-      this.phase === "create"
+      (this.phase === "create"
         ? `Pool "${this.pool}": creating an item took longer than ${Math.round(this.waited)} ms`
-        : `Pool "${this.pool}": no item within ${Math.round(this.waited)} ms`,
-      `(${it.used} used, ${it.idle} idle, ${it.creating} being created, ${it.pending} waiting, max ${it.max})`
+        : `Pool "${this.pool}": no item within ${Math.round(this.waited)} ms`) +
+      ` (${it.used} used, ${it.idle} idle, ${it.creating} being created, ${it.pending} waiting, max ${it.max})`
     ]
     if (it.oldestLease !== undefined) {
       const where = it.oldestLeaseTakenAt === undefined ? "" : `, taken ${it.oldestLeaseTakenAt}`
-      said.push(`; the oldest lease is ${Math.round(it.oldestLease)} ms old${where}`)
+      said.push(`the oldest lease is ${Math.round(it.oldestLease)} ms old${where}`)
     }
-    if (it.lastCreateFailure !== undefined) said.push(`; the last creation failed: ${it.lastCreateFailure}`)
+    if (it.lastCreateFailure !== undefined) said.push(`the last creation failed: ${it.lastCreateFailure}`)
     if (it.heldByCaller > 0) {
       said.push(
-        `; this fiber holds ${it.heldByCaller} of the pool's items while it waits for another, a self-deadlock if` +
+        `this fiber holds ${it.heldByCaller} of the pool's items while it waits for another, a self-deadlock if` +
           " every holder does so"
       )
     }
-    return said.join(" ").replaceAll(" ;", ";")
+    return said.join("; ")
   }
 }
 

@@ -1,0 +1,168 @@
+import { Pool, type PoolEvent } from "@effect-pools/core"
+import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as TestClock from "effect/testing/TestClock"
+import { fork, open } from "./fake.ts"
+
+const tags = (events: ReadonlyArray<PoolEvent.PoolEvent>) => events.map(({ _tag }) => _tag)
+
+/** Ends when the stream of the pool listens. */
+const listening = (pool: Pool.Pool<string>) =>
+  Effect.whileLoop({ while: () => !pool.admission.observer.isListening, body: () => Effect.yieldNow, step: () => {} })
+
+const opened = Effect.gen(function* () {
+  const scope = yield* Scope.make()
+  const pool = yield* Scope.provide(open({ name: "watched", max: 1 }), scope)
+  return { pool, close: Scope.close(scope, Exit.void) }
+})
+
+describe("the stream of events", () => {
+  it.effect("tells every transition in order, and ends when the pool has closed", () =>
+    Effect.gen(function* () {
+      const { close, pool } = yield* opened
+      const reading = yield* fork(Stream.runCollect(Pool.events(pool)))
+      yield* listening(pool)
+      const user = yield* fork(Pool.use(pool, () => Effect.sleep(100)))
+      const waiter = yield* fork(Pool.use(pool, () => Effect.fail("oops")))
+      yield* TestClock.adjust(100)
+      yield* Fiber.join(user)
+      yield* Fiber.await(waiter)
+      const impatient = yield* fork(Pool.use(pool, () => Effect.never))
+      const interrupted = yield* fork(Pool.use(pool, () => Effect.void))
+      yield* Fiber.interrupt(interrupted)
+      yield* Fiber.interrupt(impatient)
+      yield* Effect.exit(Pool.use(pool, () => Effect.die("bug")))
+      yield* Pool.suspend(pool)
+      yield* Pool.resume(pool)
+      yield* Pool.resize(pool, { max: 2 })
+      yield* close
+      const events = yield* Fiber.join(reading)
+      assert.deepStrictEqual(tags(events), [
+        "LeaseAcquired",
+        "WaitStarted",
+        "LeaseReleased",
+        "LeaseAcquired",
+        "LeaseReleased",
+        "LeaseAcquired",
+        "WaitStarted",
+        "WaitEnded",
+        "LeaseReleased",
+        "LeaseAcquired",
+        "LeaseReleased",
+        "Suspended",
+        "Resumed",
+        "Resized",
+        "Closed"
+      ])
+      for (const event of events) assert.strictEqual(event.pool, "watched")
+      assert.deepStrictEqual(events.slice(0, 5), [
+        { _tag: "LeaseAcquired", pool: "watched", at: 0, item: 1, lease: 1, waited: 0 },
+        { _tag: "WaitStarted", pool: "watched", at: 0, lease: 2, pending: 1 },
+        { _tag: "LeaseReleased", pool: "watched", at: 100, item: 1, lease: 1, used: 100, outcome: "success" },
+        { _tag: "LeaseAcquired", pool: "watched", at: 100, item: 1, lease: 2, waited: 100 },
+        { _tag: "LeaseReleased", pool: "watched", at: 100, item: 1, lease: 2, used: 0, outcome: "failure" }
+      ])
+      assert.deepInclude(events[7], { _tag: "WaitEnded", outcome: "interrupted" })
+      assert.deepInclude(events[8], { outcome: "interrupted" })
+      assert.deepInclude(events[10], { outcome: "defect" })
+    })
+  )
+
+  it.effect("tells what ends a wait: timeout, close", () =>
+    Effect.gen(function* () {
+      const { close, pool } = yield* opened
+      const reading = yield* fork(Stream.runCollect(Pool.events(pool)))
+      yield* listening(pool)
+      yield* fork(Effect.exit(Pool.use(pool, () => Effect.never)))
+      yield* fork(Effect.exit(Pool.use(pool, () => Effect.void, { acquireTimeout: 50 })))
+      yield* TestClock.adjust(50)
+      yield* fork(Effect.exit(Pool.use(pool, () => Effect.void)))
+      yield* close
+      const ended = (yield* Fiber.join(reading)).flatMap((event) => (event._tag === "WaitEnded" ? [event.outcome] : []))
+      assert.deepStrictEqual(ended, ["timeout", "closed"])
+    })
+  )
+
+  it.effect("of a pool that has closed already ends at once", () =>
+    Effect.gen(function* () {
+      const { close, pool } = yield* opened
+      yield* close
+      assert.deepStrictEqual(yield* Stream.runCollect(Pool.events(pool)), [])
+    })
+  )
+
+  it.effect("is told to each of several readers", () =>
+    Effect.gen(function* () {
+      const { close, pool } = yield* opened
+      const first = yield* fork(Stream.runCollect(Pool.events(pool)))
+      yield* listening(pool)
+      yield* Pool.use(pool, () => Effect.void)
+      const second = yield* fork(Stream.runCollect(Stream.take(Pool.events(pool), 1)))
+      yield* TestClock.adjust(0)
+      yield* Pool.suspend(pool)
+      assert.deepStrictEqual(tags(yield* Fiber.join(second)), ["Suspended"])
+      yield* close
+      assert.deepStrictEqual(tags(yield* Fiber.join(first)), ["LeaseAcquired", "LeaseReleased", "Suspended", "Closed"])
+    })
+  )
+
+  it.effect("drops the oldest for a slow reader, and never holds up the pool", () =>
+    Effect.gen(function* () {
+      const { close, pool } = yield* opened
+      const seen: Array<PoolEvent.PoolEvent> = []
+      const gate = yield* Deferred.make<void>()
+      const reading = yield* fork(
+        Stream.runForEach(Pool.events(pool, { capacity: 4 }), (event) => {
+          seen.push(event)
+          return Deferred.await(gate)
+        })
+      )
+      yield* listening(pool)
+      yield* Pool.suspend(pool)
+      yield* TestClock.adjust(0)
+      assert.deepStrictEqual(tags(seen), ["Suspended"], "the reader is busy with the first")
+      yield* Pool.resume(pool)
+      for (let i = 0; i < 1000; i++) yield* Pool.use(pool, () => Effect.void)
+      yield* close
+      assert.strictEqual((yield* Pool.stats(pool)).released, 1000)
+      yield* Deferred.succeed(gate, undefined)
+      yield* Fiber.join(reading)
+      assert.isAtMost(seen.length, 6)
+      assert.deepStrictEqual(tags(seen).slice(-3), ["LeaseAcquired", "LeaseReleased", "Closed"])
+    })
+  )
+
+  it.effect("stops listening when its reader leaves", () =>
+    Effect.gen(function* () {
+      const { pool } = yield* opened
+      const reading = yield* fork(Stream.runDrain(Pool.events(pool)))
+      yield* listening(pool)
+      yield* Fiber.interrupt(reading)
+      assert.isFalse(pool.admission.observer.isListening)
+    })
+  )
+})
+
+describe("with nobody listening", () => {
+  it.effect("no event is made, and no lease gets a number", () =>
+    Effect.gen(function* () {
+      const { pool } = yield* opened
+      const { observer } = pool.admission
+      assert.isFalse(observer.isListening)
+      for (let i = 0; i < 10; i++) yield* Pool.use(pool, () => Effect.void)
+      const stop = observer.listen(() => {})
+      assert.isTrue(observer.isListening)
+      const seen: Array<PoolEvent.PoolEvent> = []
+      observer.listen((event) => seen.push(event))
+      stop()
+      assert.isTrue(observer.isListening, "one is left")
+      yield* Pool.use(pool, () => Effect.void)
+      assert.deepInclude(seen[0], { _tag: "LeaseAcquired", lease: 1 })
+    })
+  )
+})
