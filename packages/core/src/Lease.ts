@@ -180,22 +180,14 @@ export class Lease<A> {
 }
 
 /** Makes the instances of a class effects, which the run loop evaluates by their method `evaluate`. */
-const makeEffects = <T extends { evaluate(fiber: Fiber.Fiber<any, any>): Effect.Effect<any, any, any> }>(
-  constructor: { readonly prototype: T },
+const makeEffects = <T extends object>(
+  prototype: T & { evaluate(fiber: Fiber.Fiber<any, any>): Effect.Effect<any, any, any> },
   label: string
 ): void => {
-  Object.setPrototypeOf(
-    constructor.prototype,
-    Effectable.Prototype<T & Effect.Effect<any, any, any>>({
-      label,
-      evaluate(fiber) {
-        return this.evaluate(fiber)
-      }
-    })
-  )
+  Object.setPrototypeOf(prototype, Effectable.Prototype<any>({ label, evaluate: prototype.evaluate }))
 }
-makeEffects<Request<any>>(Request, "effect-pools/Request")
-makeEffects<Lease<any>>(Lease, "effect-pools/Lease")
+makeEffects(Request.prototype, "effect-pools/Request")
+makeEffects(Lease.prototype, "effect-pools/Lease")
 
 /**
  * A lease around one effect: cheaper than a scope.
