@@ -95,6 +95,32 @@ describe("invariant 3 (no stranded waiter)", () => {
     })
   )
 
+  for (const order of ["lifo", "fifo"] as const) {
+    it.effect(
+      `invariant 3 (no stranded waiter): a connection behind one that needs validation is not forgotten, ${order}`,
+      () =>
+        Effect.gen(function* () {
+          const backend = new Backend()
+          const world = yield* open({ max: 2, order, validate: backend.onValidate }, backend)
+          const holders = [yield* hold(world), yield* hold(world)]
+          yield* settle
+          // The one where the order looks first is to be validated, the other has just been seen at work.
+          const [first, other] = order === "fifo" ? [holders[0]!, holders[1]!] : [holders[1]!, holders[0]!]
+          yield* holders[0]!.release
+          yield* holders[1]!.release
+          yield* TestClock.adjust(1000)
+          world.pool.store.find(other.got.wire!)!.provenAt = 1000
+          yield* ConnectionPool.suspend(world.pool)
+          backend.validate = "hang"
+          const waiters = [yield* start(call(world)), yield* start(call(world))]
+          yield* ConnectionPool.resume(world.pool)
+          yield* settle
+          expect(world.pool.store.find(first.got.wire!)?.state).toBe("validating")
+          expect(waiters.filter((waiter) => waiter.pollUnsafe() !== undefined).length).toBe(2)
+        })
+    )
+  }
+
   it.effect(
     "invariant 3 (no stranded waiter): resume serves everybody who queued, also past connections that expired",
     () =>

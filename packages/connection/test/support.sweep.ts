@@ -37,6 +37,7 @@ export class Hand implements Scheduler.Scheduler {
   target: Fiber.Fiber<unknown, unknown> | undefined
   primitives = 0
   interruptAtPrimitive = Infinity
+  disturb = (): void => {}
 
   constructor(maxOps: number) {
     this.context = Context.make(Scheduler.Scheduler, this).pipe(
@@ -49,7 +50,7 @@ export class Hand implements Scheduler.Scheduler {
   }
 
   shouldYield(fiber: Fiber.Fiber<unknown, unknown>): boolean {
-    if (fiber === this.target && ++this.primitives === this.interruptAtPrimitive) fiber.interruptUnsafe()
+    if (fiber === this.target && ++this.primitives === this.interruptAtPrimitive) this.disturb()
     return fiber.currentOpCount >= fiber.cache.maxOpsBeforeYield
   }
 
@@ -147,6 +148,8 @@ export interface Scenario {
   readonly options: (backend: Backend) => Options
   readonly prepare?: (stage: Stage) => Promise<void>
   readonly target: (stage: Stage) => Effect.Effect<unknown, unknown>
+  /** What happens to it at the chosen step, instead of its interruption. */
+  readonly disturb?: (stage: Stage) => void
 }
 
 export interface Run {
@@ -211,13 +214,14 @@ export const play = async (
   const fiber = hand.fork(scenario.target(stage))
   hand.target = fiber
   hand.interruptAtPrimitive = at.primitive ?? Infinity
+  hand.disturb = () => (scenario.disturb === undefined ? fiber.interruptUnsafe() : scenario.disturb(stage))
   const first = hand.steps
   let wasInterrupted = false
   await hand.run(() => {
     if (fiber.pollUnsafe() !== undefined) return true
     if (hand.steps - first === at.step && !wasInterrupted) {
       wasInterrupted = true
-      fiber.interruptUnsafe()
+      hand.disturb()
     }
     return false
   })

@@ -2,7 +2,9 @@ import { ConnectionPool } from "@effect-pools/connection"
 import { Lease } from "@effect-pools/core"
 import { afterAll, describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
 import { type Scenario, type Stage, sweep } from "./support.sweep.ts"
 import type { Wire } from "./support.ts"
 
@@ -33,6 +35,18 @@ const occupy = async (stage: Stage): Promise<void> => {
 }
 
 const plain = () => ({})
+
+/** A lease for a scope of its own, and that scope's end at the hands of somebody else. */
+const scopes = new WeakMap<Stage, Scope.Closeable>()
+const getForScope = (stage: Stage, withSpan = false): Effect.Effect<unknown, unknown> => {
+  const scope = Scope.makeUnsafe()
+  scopes.set(stage, scope)
+  const get = Scope.provide(ConnectionPool.get(stage.pool), scope)
+  return Effect.andThen(withSpan ? Effect.withSpan(get, "test") : get, Scope.close(scope, Exit.void))
+}
+const closeScope = (stage: Stage): void => {
+  Effect.runForkWith(stage.hand.context)(Scope.close(scopes.get(stage)!, Exit.void))
+}
 
 const scenarios: Record<string, Scenario> = {
   "use, served at once": { options: plain, prepare: warm, target: use },
@@ -130,6 +144,24 @@ const scenarios: Record<string, Scenario> = {
       await occupy(stage)
     },
     target: (stage) => Effect.andThen(get(stage), get(stage))
+  },
+  "get, its scope closed by somebody else": {
+    options: plain,
+    prepare: warm,
+    target: getForScope,
+    disturb: closeScope
+  },
+  "get, its scope closed by somebody else, waiting": {
+    options: plain,
+    prepare: occupy,
+    target: getForScope,
+    disturb: closeScope
+  },
+  "get, its scope closed by somebody else, waiting with a span": {
+    options: plain,
+    prepare: occupy,
+    target: (stage) => getForScope(stage, true),
+    disturb: closeScope
   },
   getIfAvailable: {
     options: plain,

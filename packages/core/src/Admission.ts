@@ -176,7 +176,8 @@ export class Admission<A, out E = unknown> {
     const queued = Effect.callback<any, any, any>((resume) => {
       // Served, a lease goes on with what it holds the item for; but a span is to cover the wait alone.
       const served = isTraced ? (effect: unknown) => resume(effect === lease ? Effect.void : effect as never) : resume
-      // Since the lease first asked, its fiber may have yielded and anything have happened.
+      // Since the lease first asked, its fiber may have yielded and anything have happened, its scope's end included.
+      if (lease.state === "ended") return served(Effect.interrupt)
       if (this.take(lease)) return served(lease as never)
       const timeout = lease.request.options?.timeout ?? this.acquireTimeout
       const refusal = this.#refuse(lease, timeout)

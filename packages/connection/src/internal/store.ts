@@ -235,8 +235,15 @@ export class ConnectionStore<A, E> implements Admission.Store<A, E> {
     // A new connection or a reset one may come first, or much later: an idle one is validated all the same.
     while (lifecycle === "open" && admission.pending > this.#validating * options.concurrency) {
       const candidate = options.isFifo ? this.#available.tail : this.#available.head
-      if (candidate === undefined || candidate.holders > 0 || !this.#needsValidation(candidate, now)) break
-      this.#startValidation(candidate, options.validate!)
+      if (candidate === undefined) break
+      if (candidate.holders === 0 && this.#needsValidation(candidate, now)) {
+        this.#startValidation(candidate, options.validate!)
+        continue
+      }
+      // One that needs none stood behind those that do.
+      const { pending } = admission
+      admission.serve()
+      if (admission.pending === pending) break
     }
     while (this.#wantsConnection() && creation.mayStart(now, this.#demandsConnection())) creation.start()
   }
