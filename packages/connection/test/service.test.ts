@@ -152,6 +152,29 @@ describe("a service", () => {
       }).pipe(Effect.provide(Leaky.layer))
     })
   )
+
+  it.effect("calls a place unknown that is not on the stack, instead of naming the runtime's own", () =>
+    Effect.gen(function* () {
+      class Leaky extends ConnectionPool.Service<Leaky>()("app/Leaky", {
+        acquire: Effect.succeed("connection"),
+        min: 1,
+        leakDetection: "10 seconds"
+      }) {}
+      yield* Effect.gen(function* () {
+        const events = record(yield* Leaky)
+        yield* Effect.scoped(
+          Effect.gen(function* () {
+            yield* Effect.yieldNow
+            yield* Leaky.getIfAvailable
+            yield* TestClock.adjust("10 seconds")
+          })
+        )
+        const [overdue] = tagged(events, "LeaseOverdue")
+        assert.isDefined(overdue)
+        assert.notMatch(overdue.takenAt ?? "", /node:|effect[/\\](?:src|dist)/)
+      }).pipe(Effect.provide(Leaky.layer))
+    })
+  )
 })
 
 describe("two services", () => {

@@ -1,5 +1,5 @@
 /**
- * The first line of the stack that lies outside of this library: where an application asked for a lease.
+ * The first line of the stack that lies outside of this library and its runtime: where an application asked for a lease.
  * Capturing a stack costs more than ten leases, so it happens only while leak detection is on.
  */
 export const captureCallSite = (): string | undefined => {
@@ -23,4 +23,6 @@ export const atCallSite = <A>(site: string | undefined, f: () => A): A => {
 
 let known: string | undefined
 
-const OWN = /@effect-pools[/\\]|[/\\]packages[/\\](?:core|connection)[/\\](?:src|dist)[/\\]|[/\\]effect[/\\](?:src|dist)[/\\]/
+/** Frames of this library, of Effect and of the runtime. */
+const OWN =
+  /@effect-pools[/\\]|[/\\]packages[/\\](?:core|connection)[/\\](?:src|dist)[/\\]|[/\\]effect[/\\](?:src|dist)[/\\]|\bnode:|<anonymous>/
