@@ -411,7 +411,7 @@ describe("invariant 10 (time)", () => {
 })
 
 describe("invariant 12 (nothing is silent)", () => {
-  const shown: ReadonlyArray<Gate> = [...badGates, { late: 60_000, then: "die" }]
+  const shown: ReadonlyArray<Gate> = [...badGates, { late: 60_000, ending: "die" }]
   const show = (gate: Gate) => (typeof gate === "object" ? "late, then dies" : gate)
 
   for (const gate of shown) {
@@ -510,7 +510,7 @@ describe("invariant 12 (nothing is silent)", () => {
     () =>
       Effect.gen(function* () {
         const world = yield* open({ max: 1, createTimeout: 100, breaker: false })
-        world.backend.acquire = { late: 1000, then: "die" }
+        world.backend.acquire = { late: 1000, ending: "die" }
         const caller = yield* Effect.forkChild(
           Effect.exit(ConnectionPool.use(world.pool, () => Effect.void, { acquireTimeout: 50 }))
         )

@@ -34,7 +34,7 @@ const gates: ReadonlyArray<Gate> = [
   300,
   { late: 50 },
   { late: 1500 },
-  { late: 1500, then: "die" }
+  { late: 1500, ending: "die" }
 ]
 
 /** Random commands against one pool, which is looked at after every step of every fiber. */

@@ -86,7 +86,7 @@ export class Hand implements Scheduler.Scheduler {
       this.steps++
       // What is due as a microtask, the hand-over that is, is a step of its own.
       if (until()) return
-      await undefined
+      await Promise.resolve()
       this.steps++
       if (isOver && this.#tasks.length === 0) return
     }

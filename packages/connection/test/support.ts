@@ -29,14 +29,14 @@ export type Gate =
   | "hang"
   | "stuck"
   | number
-  | { readonly late: number; readonly then?: "ok" | "fail" | "die" }
+  | { readonly late: number; readonly ending?: "ok" | "fail" | "die" }
 
 export const badGates = ["fail", "die", "false", "interrupt", "hang", "stuck"] as const
 
 const pass = (gate: Gate, at: string): Effect.Effect<unknown, Broken> => {
   if (typeof gate === "number") return Effect.sleep(gate)
   if (typeof gate === "object") {
-    return Effect.uninterruptible(Effect.andThen(Effect.sleep(gate.late), pass(gate.then ?? "ok", at)))
+    return Effect.uninterruptible(Effect.andThen(Effect.sleep(gate.late), pass(gate.ending ?? "ok", at)))
   }
   switch (gate) {
     case "ok":
