@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
+import * as Scheduler from "effect/Scheduler"
 import { TestClock } from "effect/testing"
 import {
   Backend,
@@ -560,6 +561,22 @@ describe("invariant 12 (nothing is silent)", () => {
       expect(world.logs.some((line) => line.includes("createRetry failed"))).toBe(true)
       yield* expectEveryPlaceWorks(world)
     })
+  )
+
+  it.effect(
+    "invariant 12 (nothing is silent): a finalizer that fails as the pool closes is logged, however often fibers yield",
+    () =>
+      Effect.gen(function* () {
+        for (const maxOps of [3, 4, 5, 7, 11, 64]) {
+          const world = yield* Effect.provideService(open({ max: 1 }), Scheduler.MaxOpsBeforeYield, maxOps)
+          yield* ConnectionPool.use(world.pool, () => Effect.void)
+          world.backend.close = "die"
+          yield* world.close
+          yield* settle
+          expect(failures(world)).toMatchObject([{ during: "destroy", item: 1 }])
+          expect([maxOps, world.logs.length]).toEqual([maxOps, 1])
+        }
+      })
   )
 
   it.effect("invariant 12 (nothing is silent): closing a healthy pool says nothing", () =>

@@ -162,7 +162,7 @@ export interface Run {
 }
 
 /** Plays a scenario once; `at` says where to interrupt. */
-export const play = async (
+const play = async (
   scenario: Scenario,
   maxOps: number,
   at: { readonly step?: number; readonly primitive?: number }
