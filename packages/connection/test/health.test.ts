@@ -388,6 +388,18 @@ describe("report", () => {
     })
   )
 
+  it.effect("of a connection that is condemned already does not change the reason", () =>
+    Effect.gen(function* () {
+      const { pool } = yield* open()
+      const held = yield* hold(pool)
+      yield* ConnectionPool.invalidate(pool, held.connection)
+      yield* ConnectionPool.report(pool, held.connection, "fatal")
+      yield* held.release()
+      const { destroyed } = yield* ConnectionPool.stats(pool)
+      assert.deepInclude(destroyed, { invalidated: 1, unhealthy: 0 })
+    })
+  )
+
   it.effect("destroys an idle connection at once when it is no longer healthy", () =>
     Effect.gen(function* () {
       const { backend, pool } = yield* open()

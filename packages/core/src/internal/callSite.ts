@@ -1,6 +1,6 @@
 /**
- * The first line of the stack that lies outside of this library and its runtime: where an application asked for a lease.
- * Capturing a stack costs more than ten leases, so it happens only while leak detection is on.
+ * The first line of the stack that lies outside of this library and of what runs it: where an application asked for a
+ * lease. Capturing a stack costs more than ten leases, so it happens only while leak detection is on.
  */
 export const captureCallSite = (): string | undefined => {
   if (known !== undefined) return known
@@ -9,8 +9,8 @@ export const captureCallSite = (): string | undefined => {
 }
 
 /**
- * Runs `f`, in which leases are taken at `site` if that is given: for calls that are made in one place and carried out in
- * another.
+ * Runs `f`, in which leases are taken at `site` if that is given: for calls that are made in one place and carried out
+ * in another.
  */
 export const atCallSite = <A>(site: string | undefined, f: () => A): A => {
   known = site
@@ -24,5 +24,12 @@ export const atCallSite = <A>(site: string | undefined, f: () => A): A => {
 let known: string | undefined
 
 /** Frames of this library, of Effect and of the runtime. */
-const OWN =
-  /@effect-pools[/\\]|[/\\]packages[/\\](?:core|connection)[/\\](?:src|dist)[/\\]|[/\\]effect[/\\](?:src|dist)[/\\]|\bnode:|<anonymous>/
+const OWN = new RegExp(
+  [
+    String.raw`@effect-pools[/\\]`,
+    String.raw`[/\\]packages[/\\](?:core|connection)[/\\](?:src|dist)[/\\]`,
+    String.raw`[/\\]effect[/\\](?:src|dist)[/\\]`,
+    String.raw`\bnode:`,
+    "<anonymous>"
+  ].join("|")
+)
