@@ -130,6 +130,21 @@ describe("LinkedList", () => {
     expectSame(list, all.toSpliced(index, 1))
   })
 
+  it("takes a member behind any other, or before all", () => {
+    const [a, b, c, d, e] = members(5) as [Member, Member, Member, Member, Member]
+    const list = listOf([b, d])
+    list.addAfter(c, b)
+    expectSame(list, [b, c, d])
+    list.addAfter(a, undefined)
+    expectSame(list, [a, b, c, d])
+    list.addAfter(e, d)
+    expectSame(list, [a, b, c, d, e])
+    expect(() => list.addAfter(e, a)).toThrow("BUG: member is in a list already")
+    const [stranger, other] = members(2) as [Member, Member]
+    expect(() => list.addAfter(stranger, other)).toThrow("BUG: member is not in this list")
+    expectFree(stranger)
+  })
+
   it("leaves no link in a member that was taken out", () => {
     const all = members(3)
     const list = listOf(all)
