@@ -35,9 +35,9 @@ export const ratiosTable = (cases: ReadonlyArray<CaseResult>): string =>
         title,
         comparison.name,
         comparison.against,
-        comparison.ratio.median.toFixed(2),
+        times(comparison.ratio.median),
         quartiles(comparison.ratio),
-        comparison.netRatio === undefined ? "" : comparison.netRatio.median.toFixed(2),
+        comparison.netRatio === undefined ? "" : times(comparison.netRatio.median),
         comparison.goal === undefined ? "" : `≥ ${comparison.goal}`,
         verdict(comparison)
       ])
@@ -74,7 +74,10 @@ const verdict = ({ isMet }: ComparisonResult): string => (isMet === undefined ? 
 
 const nanos = (value: number): string => Math.round(value).toLocaleString("en")
 
-const quartiles = (spread: Spread): string => `${spread.p25.toFixed(2)} … ${spread.p75.toFixed(2)}`
+const quartiles = (spread: Spread): string => `${times(spread.p25)} … ${times(spread.p75)}`
+
+/** Rounded down, so that a goal just missed does not look met. */
+const times = (ratio: number): string => (Math.floor(ratio * 100) / 100).toFixed(2)
 
 /** A table that reads well as text and is Markdown too. */
 const table = (head: Row, rows: ReadonlyArray<Row>): string => {
