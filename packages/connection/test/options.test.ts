@@ -339,7 +339,10 @@ describe("createTimeout", () => {
     Effect.gen(function* () {
       const backend = new Backend()
       backend.connectTime = Infinity
-      const { pool } = yield* open({ createTimeout: "2 seconds", createRetry: Schedule.spaced(100) }, backend)
+      const { pool } = yield* open(
+        { createTimeout: "2 seconds", createRetry: Schedule.spaced(100), maxCreating: 1 },
+        backend
+      )
       const waiting = yield* fork(touch(pool))
       yield* TestClock.adjust("2 seconds")
       backend.connectTime = 0
@@ -850,7 +853,7 @@ describe("validate, validateAfterIdle and validationTimeout", () => {
 
   it.effect("may take 5 seconds by default", () =>
     Effect.gen(function* () {
-      const { pool } = yield* validated({}, () => Effect.never)
+      const { pool } = yield* validated({ max: 1 }, () => Effect.never)
       yield* touch(pool)
       yield* TestClock.adjust("1 second")
       const waiting = yield* fork(touch(pool))

@@ -22,6 +22,7 @@ import * as Scope from "effect/Scope"
 import type { Admission } from "./Admission.ts"
 import { captureCallSite } from "./internal/callSite.ts"
 import { addFinalizerUnsafe, removeFinalizerUnsafe } from "./internal/scope.ts"
+import { step } from "./internal/step.ts"
 import type { PoolError } from "./PoolError.ts"
 import type { Waiter } from "./Waiter.ts"
 
@@ -86,17 +87,20 @@ export class Request<A> {
     const lease = new Lease(this)
     return this.body === undefined
       ? withinScope(lease, fiber, Context.getUnsafe(fiber.context, Scope.Scope))
-      : within(lease)
+      : within(lease, fiber)
   }
 }
 
 /** Ends the lease with the effect it is run as. */
-const within = <A>(lease: Lease<A>): Effect.Effect<any, any, any> =>
+const within = <A>(lease: Lease<A>, fiber: Fiber.Fiber<unknown, unknown>): Effect.Effect<any, any, any> => {
   // Not marked as interruptible, though it never suspends: the run loop skips such handlers when it interrupts.
-  Effect.onExitPrimitive(lease as never, (exit) => {
+  const shielded = Effect.onExitPrimitive(lease as never, (exit) => {
     lease.end(exit)
     return undefined
   })
+  const next: unknown = step(shielded, fiber)
+  return next === lease ? lease.evaluate(fiber) : (next as Effect.Effect<any, any, any>)
+}
 
 /** Ends the lease with the scope; or with its wait, if that fails. */
 const withinScope = <A>(
@@ -111,7 +115,7 @@ const withinScope = <A>(
     return Effect.void
   })
   // A closed scope holds nothing: as with `acquireRelease`, what is taken goes back at once.
-  if (!isInstalled) return within(lease)
+  if (!isInstalled) return within(lease, fiber)
   // One step with the line above: what is taken here is the scope's already.
   lease.fiber = fiber
   const { admission } = lease.request

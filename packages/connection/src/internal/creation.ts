@@ -6,6 +6,7 @@ import * as Exit from "effect/Exit"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import type { Checked } from "./options.ts"
+import { PATIENCE, Underway } from "./underway.ts"
 
 type Step = (now: number, error: unknown) => Effect.Effect<[unknown, Duration.Duration], unknown>
 
@@ -35,6 +36,7 @@ export class Creation<A, E> {
   #step: Step | undefined = undefined
   readonly #retry: Background.Alarm
   readonly #attempts: Background.Tasks
+  readonly #underway: Underway
   readonly #admission: Admission.Admission<A, E>
   readonly #options: Checked<A, E>
   readonly #creator: Creator<A>
@@ -44,7 +46,13 @@ export class Creation<A, E> {
     this.#options = options
     this.#creator = creator
     this.#attempts = new Background.Tasks(admission.background)
+    this.#underway = new Underway(admission, PATIENCE.create, () => creator.replenish())
     this.#retry = new Background.Alarm(admission.background, admission.clock, (now) => this.#retryNow(now))
+  }
+
+  /** How many connections are expected to come of what is under way. */
+  get expected(): number {
+    return this.#underway.expected
   }
 
   /** Whether another attempt may start now. */
@@ -79,11 +87,13 @@ export class Creation<A, E> {
     const effect = Effect.withSpan(Effect.provideService(this.#options.acquire, Scope.Scope, scope), "pool.create", {
       attributes: { "pool.name": this.#admission.name }
     })
+    const ended = this.#underway.begin(startedAt)
     this.#attempts.run({
       effect,
       timeout: this.#options.createTimeout,
       done: (exit) => {
         const now = clock.now()
+        ended()
         if (exit !== undefined && Exit.isSuccess(exit)) return this.#succeeded(exit.value, scope, now, now - startedAt)
         const cause = exit === undefined ? this.#tookTooLong(now - startedAt) : exit.cause
         // What it has opened keeps the place until it is closed, as a connection does.
@@ -109,6 +119,7 @@ export class Creation<A, E> {
 
   shutdown(): void {
     this.#retry.clear()
+    this.#underway.stop()
     this.#attempts.cancel(this.#options.destroyTimeout)
   }
 

@@ -10,6 +10,7 @@ import { Connection } from "./connection.ts"
 import { Creation } from "./creation.ts"
 import { Housekeeping } from "./housekeeping.ts"
 import type { Checked } from "./options.ts"
+import { PATIENCE, Underway } from "./underway.ts"
 
 /**
  * The store of a connection pool: reused items, validated before hand-out, reset on return, made on demand.
@@ -28,7 +29,8 @@ export class ConnectionStore<A, E> implements Admission.Store<A, E> {
   readonly #byValue = new Map<A, Connection<A>>()
   readonly #random: { nextDoubleUnsafe(): number }
   #validating = 0
-  #resetting = 0
+  readonly #validations: Underway
+  readonly #resets: Underway
   #lastId = 0
   #isReplenishing = false
   #replenishAgain = false
@@ -44,6 +46,8 @@ export class ConnectionStore<A, E> implements Admission.Store<A, E> {
     })
     this.housekeeping = new Housekeeping(this)
     this.#tasks = new Background.Tasks(admission.background)
+    this.#validations = new Underway(admission, PATIENCE.prepare, () => admission.serve())
+    this.#resets = new Underway(admission, PATIENCE.prepare, () => admission.serve())
   }
 
   // The lease path ---------------------------------------------------------------------------------------------------
@@ -233,7 +237,7 @@ export class ConnectionStore<A, E> implements Admission.Store<A, E> {
     if (lifecycle === "draining" || lifecycle === "closed") return
     const now = admission.clock.now()
     // A new connection or a reset one may come first, or much later: an idle one is validated all the same.
-    while (lifecycle === "open" && admission.pending > this.#validating * options.concurrency) {
+    while (lifecycle === "open" && admission.pending > this.#validations.expected * options.concurrency) {
       const candidate = options.isFifo ? this.#available.tail : this.#available.head
       if (candidate === undefined) break
       if (candidate.holders === 0 && this.#needsValidation(candidate, now)) {
@@ -250,9 +254,10 @@ export class ConnectionStore<A, E> implements Admission.Store<A, E> {
 
   /** Waiters for whom nothing is on its way yet. */
   #unmetDemand(): number {
-    const { creating, lifecycle, pending } = this.admission
+    const { lifecycle, pending } = this.admission
     if (lifecycle !== "open") return 0
-    return pending - (this.#validating + this.#resetting + creating) * this.options.concurrency
+    const expected = this.#validations.expected + this.#resets.expected + this.creation.expected
+    return pending - expected * this.options.concurrency
   }
 
   /** Whether one of them may have a connection made. */
@@ -327,8 +332,10 @@ export class ConnectionStore<A, E> implements Admission.Store<A, E> {
     this.admission.idle--
     this.admission.used++
     this.#validating++
+    const ended = this.#validations.begin(this.admission.clock.now())
     this.#work("validate", connection, validate, this.options.validationTimeout, (failure, now) => {
       this.#validating--
+      ended()
       if (failure !== undefined) {
         this.destroy(connection, connection.doom ?? "validationFailed")
         return this.admission.serve()
@@ -341,9 +348,9 @@ export class ConnectionStore<A, E> implements Admission.Store<A, E> {
 
   #startReset(connection: Connection<A>, reset: (connection: A) => Effect.Effect<unknown, unknown>): void {
     connection.state = "resetting"
-    this.#resetting++
+    const ended = this.#resets.begin(this.admission.clock.now())
     this.#work("reset", connection, reset, this.options.resetTimeout, (failure, now) => {
-      this.#resetting--
+      ended()
       if (failure !== undefined) {
         this.destroy(connection, connection.doom ?? "resetFailed")
         return this.admission.serve()
@@ -485,6 +492,8 @@ export class ConnectionStore<A, E> implements Admission.Store<A, E> {
   shutdown(): void {
     this.housekeeping.stop()
     this.creation.shutdown()
+    this.#validations.stop()
+    this.#resets.stop()
     for (const connection of Array.from(this.idleConnections())) this.destroy(connection, "closed")
     this.#tasks.cancel(this.options.destroyTimeout)
   }

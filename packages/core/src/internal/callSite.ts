@@ -27,7 +27,7 @@ let known: string | undefined
 const OWN = new RegExp(
   [
     String.raw`@effect-pools[/\\]`,
-    String.raw`[/\\]packages[/\\](?:core|connection)[/\\](?:src|dist)[/\\]`,
+    String.raw`[/\\]packages[/\\](?:core|connection|postgres)[/\\](?:src|dist)[/\\]`,
     String.raw`[/\\]effect[/\\](?:src|dist)[/\\]`,
     String.raw`\bnode:`,
     "<anonymous>"
