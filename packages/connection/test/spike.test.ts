@@ -76,19 +76,21 @@ describe("spike", () => {
 
   it.effect("a load that lasts longer than a connect does get more connections, up to what it needs", () =>
     Effect.gen(function* () {
-      const world = yield* warmPool
+      const world = yield* open({ min: 5, max: 50, maxCreating: 15 })
+      yield* settle
+      world.backend.acquire = CONNECT
       yield* Effect.forEach(Array.from({ length: CALLERS }), () =>
         Effect.forkChild(
           Effect.forever(
             ConnectionPool.use(
               world.pool,
-              holding(world, () => Effect.sleep(QUERY))
+              holding(world, () => Effect.sleep(20))
             )
           )
         )
       )
-      yield* TestClock.adjust("5 seconds")
-      // Fifty callers that never rest keep fifty connections busy.
+      // Three rounds of fifteen: fifty callers that never rest keep fifty connections busy.
+      yield* TestClock.adjust(4 * CONNECT)
       expect(world.backend.attempts).toBe(CALLERS)
       expect(world.backend.most).toBe(CALLERS)
     })
