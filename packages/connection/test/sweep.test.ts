@@ -245,19 +245,23 @@ describe("the sweep itself", () => {
       (lease) => Effect.onExit(body(lease.entry!.value), (exit) => Effect.sync(() => lease.end(exit)))
     )
 
-  it("finds the leak of a pool that takes in one step and installs the release in the next", async () => {
-    const { interruptions, leaks } = await sweep({
-      options: plain,
-      prepare: warm,
-      target: (stage) => leakyUse(stage, stage.body(Effect.yieldNow))
-    })
-    expect(interruptions).toBeGreaterThan(62)
-    expect(leaks.filter((leak) => leak.includes("used is 1")).length).toBeGreaterThan(0)
-    expect(leaks.filter((leak) => leak.startsWith("primitive")).length).toBeGreaterThan(0)
-    expect(leaks.filter((leak) => leak.startsWith("budget")).length).toBeGreaterThan(0)
-  })
+  it(
+    "finds the leak of a pool that takes in one step and installs the release in the next",
+    { timeout: 60_000 },
+    async () => {
+      const { interruptions, leaks } = await sweep({
+        options: plain,
+        prepare: warm,
+        target: (stage) => leakyUse(stage, stage.body(Effect.yieldNow))
+      })
+      expect(interruptions).toBeGreaterThan(62)
+      expect(leaks.filter((leak) => leak.includes("used is 1")).length).toBeGreaterThan(0)
+      expect(leaks.filter((leak) => leak.startsWith("primitive")).length).toBeGreaterThan(0)
+      expect(leaks.filter((leak) => leak.startsWith("budget")).length).toBeGreaterThan(0)
+    }
+  )
 
-  it("finds the leak of a release that the run loop skips", async () => {
+  it("finds the leak of a release that the run loop skips", { timeout: 60_000 }, async () => {
     const { leaks } = await sweep({
       options: plain,
       prepare: warm,
