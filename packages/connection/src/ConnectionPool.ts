@@ -75,10 +75,13 @@ export interface Options<A, E, R> {
    * no connection is open, while an attempt every `probeInterval` (default 500 ms) or less tells when to go on. `false`
    * switches it off.
    */
-  readonly breaker?: false | {
-    readonly failures?: number | undefined
-    readonly probeInterval?: Duration.Input | undefined
-  } | undefined
+  readonly breaker?:
+    | false
+    | {
+        readonly failures?: number | undefined
+        readonly probeInterval?: Duration.Input | undefined
+      }
+    | undefined
   /** A connection unused for this long is destroyed, down to `min`. Default 5 minutes. */
   readonly idleTimeout?: Duration.Input | undefined
   /** A connection older than this is destroyed once it is not in use. Default 30 minutes. */
@@ -124,12 +127,15 @@ export interface Options<A, E, R> {
    * `timeout` (default 5 seconds). What checks and leases find moves the connection's score by the `policy`; one that is
    * not healthy is destroyed. `false` switches background checks off.
    */
-  readonly health?: false | {
-    readonly interval?: Duration.Input | undefined
-    readonly check?: ((connection: A) => Effect.Effect<unknown, unknown, R>) | undefined
-    readonly timeout?: Duration.Input | undefined
-    readonly policy?: HealthPolicy | undefined
-  } | undefined
+  readonly health?:
+    | false
+    | {
+        readonly interval?: Duration.Input | undefined
+        readonly check?: ((connection: A) => Effect.Effect<unknown, unknown, R>) | undefined
+        readonly timeout?: Duration.Input | undefined
+        readonly policy?: HealthPolicy | undefined
+      }
+    | undefined
   /**
    * What an error of the body says about its connection. Default: a defect is `suspect`, anything else `fine`.
    */
@@ -200,13 +206,15 @@ export const isConnectionPool = (u: unknown): u is ConnectionPool<unknown, unkno
 export const make = <A, E, R>(
   options: Options<A, E, R>
 ): Effect.Effect<ConnectionPool<A, E>, InvalidOptions.InvalidOptions, Exclude<R, Scope.Scope> | Scope.Scope> =>
-  Effect.flatMap(InvalidOptions.check(() => checkOptions<A, E>(options)), (checked) =>
-    Pool.open({
-      kind: "connection",
-      settings: { ...checked, tracksCallSites: checked.leakThreshold !== Infinity },
-      closeGrace: checked.closeGrace,
-      store: (admission, context) => new ConnectionStore<A, E>(checked, admission, context)
-    })
+  Effect.flatMap(
+    InvalidOptions.check(() => checkOptions<A, E>(options)),
+    (checked) =>
+      Pool.open({
+        kind: "connection",
+        settings: { ...checked, tracksCallSites: checked.leakThreshold !== Infinity },
+        closeGrace: checked.closeGrace,
+        store: (admission, context) => new ConnectionStore<A, E>(checked, admission, context)
+      })
   ) as Effect.Effect<ConnectionPool<A, E>, any, any>
 
 // Leases -------------------------------------------------------------------------------------------------------------
@@ -308,13 +316,11 @@ export const connections = <A, E>(self: ConnectionPool<A, E>): Effect.Effect<Rea
 export const report: {
   <A>(connection: A, outcome: Verdict): <E>(self: ConnectionPool<A, E>) => Effect.Effect<void>
   <A, E>(self: ConnectionPool<A, E>, connection: A, outcome: Verdict): Effect.Effect<void>
-} = dual(
-  3,
-  <A, E>(self: ConnectionPool<A, E>, connection: A, outcome: Verdict): Effect.Effect<void> =>
-    Effect.sync(() => {
-      const known = self.store.find(connection)
-      if (known !== undefined) self.store.report(known, outcome)
-    })
+} = dual(3, <A, E>(self: ConnectionPool<A, E>, connection: A, outcome: Verdict): Effect.Effect<void> =>
+  Effect.sync(() => {
+    const known = self.store.find(connection)
+    if (known !== undefined) self.store.report(known, outcome)
+  })
 )
 
 /**
@@ -389,9 +395,15 @@ export const drain: typeof Pool.drain = Pool.drain
  * @category services
  * @since 0.1.0
  */
-export interface ServiceClass<Self, Id extends string, A, E, LE, LR>
-  extends PoolService.PoolServiceClass<Self, Id, ConnectionPool<A, E>, A, E, LE, LR>
-{
+export interface ServiceClass<Self, Id extends string, A, E, LE, LR> extends PoolService.PoolServiceClass<
+  Self,
+  Id,
+  ConnectionPool<A, E>,
+  A,
+  E,
+  LE,
+  LR
+> {
   /** See {@link connections}. */
   readonly connections: Effect.Effect<ReadonlyArray<ConnectionInfo<A>>, never, Self>
   /** See {@link report}. */
@@ -424,33 +436,33 @@ export interface ServiceClass<Self, Id extends string, A, E, LE, LR>
  * @category services
  * @since 0.1.0
  */
-export const Service = <Self>() =>
-<const Id extends string, A, E, R, OE = never, OR = never>(
-  id: Id,
-  options: Options<A, E, R> | Effect.Effect<Options<A, E, R>, OE, OR>
-): ServiceClass<
-  Self,
-  Id,
-  A,
-  E,
-  OE | InvalidOptions.InvalidOptions,
-  Exclude<R | OR, Scope.Scope>
-> => {
-  const given = Effect.isEffect(options) ? options : Effect.succeed(options)
-  const open = Effect.flatMap(given, (options) =>
-    make(options?.name === undefined ? { ...options, name: id } : options))
-  return PoolService.make<
-    Self,
-    Id,
-    ConnectionPool<A, E>,
-    A,
-    E,
-    OE | InvalidOptions.InvalidOptions,
-    Exclude<R, Scope.Scope> | OR | Scope.Scope,
-    object
-  >(id, open, (tag: Context.Key<Self, ConnectionPool<A, E>>) => ({
-    connections: Effect.flatMap(tag, connections),
-    report: (connection: A, outcome: Verdict) => Effect.flatMap(tag, (pool) => report(pool, connection, outcome)),
-    cleanUp: Effect.flatMap(tag, cleanUp)
-  }), !Effect.isEffect(options) && options?.leakDetection !== undefined) as never
-}
+export const Service =
+  <Self>() =>
+  <const Id extends string, A, E, R, OE = never, OR = never>(
+    id: Id,
+    options: Options<A, E, R> | Effect.Effect<Options<A, E, R>, OE, OR>
+  ): ServiceClass<Self, Id, A, E, OE | InvalidOptions.InvalidOptions, Exclude<R | OR, Scope.Scope>> => {
+    const given = Effect.isEffect(options) ? options : Effect.succeed(options)
+    const open = Effect.flatMap(given, (options) =>
+      make(options?.name === undefined ? { ...options, name: id } : options)
+    )
+    return PoolService.make<
+      Self,
+      Id,
+      ConnectionPool<A, E>,
+      A,
+      E,
+      OE | InvalidOptions.InvalidOptions,
+      Exclude<R, Scope.Scope> | OR | Scope.Scope,
+      object
+    >(
+      id,
+      open,
+      (tag: Context.Key<Self, ConnectionPool<A, E>>) => ({
+        connections: Effect.flatMap(tag, connections),
+        report: (connection: A, outcome: Verdict) => Effect.flatMap(tag, (pool) => report(pool, connection, outcome)),
+        cleanUp: Effect.flatMap(tag, cleanUp)
+      }),
+      !Effect.isEffect(options) && options?.leakDetection !== undefined
+    ) as never
+  }

@@ -149,21 +149,19 @@ describe("invariant 6 (isolation)", () => {
     )
   }
 
-  it.effect(
-    "invariant 6 (isolation): a validation that hangs holds nobody up while other connections are idle",
-    () =>
-      Effect.gen(function* () {
-        const backend = new Backend()
-        const world = yield* open({ max: 3, validate: backend.onValidate, validationTimeout: 5000 }, backend)
-        const three = yield* Effect.forEach([1, 2, 3], () => hold(world))
-        for (const { release } of three) yield* release
-        yield* TestClock.adjust(1000)
-        backend.validate = "hang"
-        const caller = yield* servedAt(world)
-        backend.validate = "ok"
-        yield* TestClock.adjust(1000)
-        expect(caller.pollUnsafe()).toBeDefined()
-      })
+  it.effect("invariant 6 (isolation): a validation that hangs holds nobody up while other connections are idle", () =>
+    Effect.gen(function* () {
+      const backend = new Backend()
+      const world = yield* open({ max: 3, validate: backend.onValidate, validationTimeout: 5000 }, backend)
+      const three = yield* Effect.forEach([1, 2, 3], () => hold(world))
+      for (const { release } of three) yield* release
+      yield* TestClock.adjust(1000)
+      backend.validate = "hang"
+      const caller = yield* servedAt(world)
+      backend.validate = "ok"
+      yield* TestClock.adjust(1000)
+      expect(caller.pollUnsafe()).toBeDefined()
+    })
   )
 
   it.effect("invariant 6 (isolation): a validation that hangs holds nobody up while there is room for another", () =>

@@ -175,7 +175,7 @@ export class Admission<A, out E = unknown> {
     const isTraced = fiber.cache.tracerEnabled && fiber.cache.span !== undefined
     const queued = Effect.callback<any, any, any>((resume) => {
       // Served, a lease goes on with what it holds the item for; but a span is to cover the wait alone.
-      const served = isTraced ? (effect: unknown) => resume(effect === lease ? Effect.void : effect as never) : resume
+      const served = isTraced ? (effect: unknown) => resume(effect === lease ? Effect.void : (effect as never)) : resume
       // Since the lease first asked, its fiber may have yielded and anything have happened, its scope's end included.
       if (lease.state === "ended") return served(Effect.interrupt)
       if (this.take(lease)) return served(lease as never)
@@ -186,9 +186,8 @@ export class Admission<A, out E = unknown> {
       this.serve()
     })
     if (!isTraced) return queued
-    return Effect.flatMap(
-      Effect.withSpan(queued, "pool.wait", { attributes: { "pool.name": this.name } }),
-      (answer) => answer === undefined ? lease.evaluate(fiber) : Exit.succeed(answer)
+    return Effect.flatMap(Effect.withSpan(queued, "pool.wait", { attributes: { "pool.name": this.name } }), (answer) =>
+      answer === undefined ? lease.evaluate(fiber) : Exit.succeed(answer)
     )
   }
 
@@ -299,7 +298,10 @@ export class Admission<A, out E = unknown> {
         this.observer.emit({ _tag: "Draining" })
         this.failWaiters(Effect.fail(this.#error("Closed")), "closed")
       }
-      return Effect.andThen(this.#until(() => this.used === 0, grace), this.close(0))
+      return Effect.andThen(
+        this.#until(() => this.used === 0, grace),
+        this.close(0)
+      )
     })
   }
 
@@ -452,7 +454,8 @@ export class Admission<A, out E = unknown> {
 
   #decline(): void {
     for (const { lease } of Array.from(this.waiters)) {
-      if (lease.request.isOptional && lease.state === "waiting") this.#answer(lease, Exit.succeed(Option.none()), "declined")
+      if (lease.request.isOptional && lease.state === "waiting")
+        this.#answer(lease, Exit.succeed(Option.none()), "declined")
     }
   }
 
@@ -474,19 +477,19 @@ export class Admission<A, out E = unknown> {
     if (next !== Infinity) this.#deadline.set(next)
   }
 
-  #timedOut(
-    lease: Lease<A>,
-    now: number,
-    explanation: ReturnType<Admission<A, E>["explain"]>
-  ): PoolError.PoolError {
+  #timedOut(lease: Lease<A>, now: number, explanation: ReturnType<Admission<A, E>["explain"]>): PoolError.PoolError {
     const heldByCaller = this.#warnIfNested(lease)
-    return PoolError.make(() =>
-      new PoolError.AcquireTimeout({
-        pool: this.name,
-        phase: "queue",
-        waited: now - lease.since,
-        explanation: { ...explanation, heldByCaller }
-      }, { disableChecks: true })
+    return PoolError.make(
+      () =>
+        new PoolError.AcquireTimeout(
+          {
+            pool: this.name,
+            phase: "queue",
+            waited: now - lease.since,
+            explanation: { ...explanation, heldByCaller }
+          },
+          { disableChecks: true }
+        )
     )
   }
 
@@ -566,7 +569,7 @@ const outcomeOf = (exit: Exit.Exit<unknown, unknown>): "success" | "failure" | "
   Exit.isSuccess(exit)
     ? "success"
     : Cause.hasInterrupts(exit.cause)
-    ? "interrupted"
-    : Cause.hasDies(exit.cause)
-    ? "defect"
-    : "failure"
+      ? "interrupted"
+      : Cause.hasDies(exit.cause)
+        ? "defect"
+        : "failure"

@@ -66,7 +66,8 @@ export class Checks {
 
   integer(field: string, value: number | undefined, fallback: number, min: number): number {
     if (value === undefined) return fallback
-    if (!Number.isSafeInteger(value) || value < min) this.refuse(field, value, `must be a whole number of at least ${min}`)
+    if (!Number.isSafeInteger(value) || value < min)
+      this.refuse(field, value, `must be a whole number of at least ${min}`)
     return value
   }
 
@@ -113,7 +114,8 @@ export class Checks {
   /** A name that errors, metrics and logs can carry. */
   name(value: string | undefined, fallback: () => string): string {
     if (value === undefined) return fallback()
-    if (typeof value !== "string" || value.trim() === "") this.refuse("name", value, "must be a string that is not empty")
+    if (typeof value !== "string" || value.trim() === "")
+      this.refuse("name", value, "must be a string that is not empty")
     return value
   }
 
@@ -151,8 +153,11 @@ const units = ["weeks", "days", "hours", "minutes", "seconds", "milliseconds", "
 
 const isDurationObject = (value: Duration.DurationObject): boolean => {
   const amounts = units.map((unit) => value[unit]).filter((amount) => amount !== undefined)
-  return amounts.length > 0 && amounts.every(isNumber) &&
+  return (
+    amounts.length > 0 &&
+    amounts.every(isNumber) &&
     Object.keys(value).every((field) => (units as ReadonlyArray<string>).includes(field))
+  )
 }
 
 const isNumber = (value: unknown): boolean => typeof value === "number" && !Number.isNaN(value)

@@ -184,11 +184,19 @@ export class Lease<A> {
 }
 
 /** Makes the instances of a class effects, which the run loop evaluates by their method `evaluate`. */
-const makeEffects = <T extends object>(
-  prototype: T & { evaluate(fiber: Fiber.Fiber<any, any>): Effect.Effect<any, any, any> },
+const makeEffects = (
+  prototype: { evaluate(fiber: Fiber.Fiber<any, any>): Effect.Effect<any, any, any> },
   label: string
 ): void => {
-  Object.setPrototypeOf(prototype, Effectable.Prototype<any>({ label, evaluate: prototype.evaluate }))
+  Object.setPrototypeOf(
+    prototype,
+    Effectable.Prototype<any>({
+      label,
+      evaluate(fiber) {
+        return this.evaluate(fiber)
+      }
+    })
+  )
 }
 makeEffects(Request.prototype, "effect-pools/Request")
 makeEffects(Lease.prototype, "effect-pools/Lease")

@@ -81,39 +81,44 @@ export const open = <A, E, S extends Store<A, E>>(definition: {
   /** Makes the store. It may start work of its own at once. */
   readonly store: (admission: Admission<A, E>, context: Context.Context<never>) => S
 }): Effect.Effect<Pool<A, E> & { readonly store: S }, never, Scope.Scope> =>
-  Effect.uninterruptible(Effect.gen(function*() {
-    const scope = yield* Effect.scope
-    // Background work is nobody's child: it outlives the span in which the pool was made.
-    const context = Context.omit(Tracer.ParentSpan, Scope.Scope)(yield* Effect.context<never>()) as Context.Context<never>
-    const registry = Context.get(context, PoolRegistry)
-    const asked = definition.settings.name
-    const name = registry.claimUnsafe(asked)
-    const admission = new Admission<A, E>({ ...definition.settings, name }, context)
-    const store = definition.store(admission, context)
-    admission.store = store
-    const pool: Pool<A, E> & { readonly store: S } = {
-      [TypeId]: TypeId,
-      name,
-      kind: definition.kind,
-      admission,
-      store,
-      pipe() {
-        return pipeArguments(this, arguments)
+  Effect.uninterruptible(
+    Effect.gen(function* () {
+      const scope = yield* Effect.scope
+      // Background work is nobody's child: it outlives the span in which the pool was made.
+      const context = Context.omit(
+        Tracer.ParentSpan,
+        Scope.Scope
+      )(yield* Effect.context<never>()) as Context.Context<never>
+      const registry = Context.get(context, PoolRegistry)
+      const asked = definition.settings.name
+      const name = registry.claimUnsafe(asked)
+      const admission = new Admission<A, E>({ ...definition.settings, name }, context)
+      const store = definition.store(admission, context)
+      admission.store = store
+      const pool: Pool<A, E> & { readonly store: S } = {
+        [TypeId]: TypeId,
+        name,
+        kind: definition.kind,
+        admission,
+        store,
+        pipe() {
+          return pipeArguments(this, arguments)
+        }
       }
-    }
-    registry.addUnsafe(registered(pool))
-    const forgetMetrics = PoolMetrics.registerUnsafe(admission, definition.kind, context)
-    admission.onClosed(() => {
-      forgetMetrics()
-      registry.releaseUnsafe(name)
+      registry.addUnsafe(registered(pool))
+      const forgetMetrics = PoolMetrics.registerUnsafe(admission, definition.kind, context)
+      admission.onClosed(() => {
+        forgetMetrics()
+        registry.releaseUnsafe(name)
+      })
+      yield* Scope.addFinalizer(scope, admission.close(definition.closeGrace))
+      if (name !== asked) {
+        yield* Effect.logWarning(`A pool named "${asked}" is open already; this one is called "${name}"`)
+      }
+      admission.serve()
+      return pool
     })
-    yield* Scope.addFinalizer(scope, admission.close(definition.closeGrace))
-    if (name !== asked) {
-      yield* Effect.logWarning(`A pool named "${asked}" is open already; this one is called "${name}"`)
-    }
-    admission.serve()
-    return pool
-  }))
+  )
 
 let unnamed = 0
 
@@ -139,10 +144,7 @@ export const get: {
     self: Pool<A, E>,
     options: AcquireOptions | undefined
   ): Effect.Effect<A, E | PoolError | InvalidOptions, Scope.Scope>
-} = <A, E>(
-  self: Pool<A, E>,
-  options?: AcquireOptions | undefined
-): Effect.Effect<A, any, Scope.Scope> =>
+} = <A, E>(self: Pool<A, E>, options?: AcquireOptions | undefined): Effect.Effect<A, any, Scope.Scope> =>
   options === undefined
     ? Lease.get(self.admission)
     : withChecked(self, options, (options) => Lease.get(self.admission, options))
@@ -179,8 +181,8 @@ export const use: {
   typeof first === "function"
     ? (self: Pool<any, any>) => use(self, first, second)
     : third === undefined
-    ? Lease.use(first.admission, second)
-    : withChecked(first, third, (options) => Lease.use(first.admission, second, options))
+      ? Lease.use(first.admission, second)
+      : withChecked(first, third, (options) => Lease.use(first.admission, second, options))
 
 /**
  * As {@link get}, if an item is idle now. Never waits for its turn and never has an item created; an idle item that has
@@ -224,9 +226,8 @@ export const useIfAvailable: {
 export const invalidate: {
   <A>(item: A): <E>(self: Pool<A, E>) => Effect.Effect<void>
   <A, E>(self: Pool<A, E>, item: A): Effect.Effect<void>
-} = dual(
-  2,
-  <A, E>(self: Pool<A, E>, item: A): Effect.Effect<void> => Effect.sync(() => self.admission.store.invalidate(item))
+} = dual(2, <A, E>(self: Pool<A, E>, item: A): Effect.Effect<void> =>
+  Effect.sync(() => self.admission.store.invalidate(item))
 )
 
 // Observation --------------------------------------------------------------------------------------------------------
@@ -400,9 +401,10 @@ const withChecked = <A, E, B, R>(
     checks.known(options, acquireFields)
     return {
       priority: checks.finite("priority", options.priority, 0),
-      timeout: options.acquireTimeout === undefined
-        ? undefined
-        : checks.millis("acquireTimeout", options.acquireTimeout, 0, { zero: true, infinity: true })
+      timeout:
+        options.acquireTimeout === undefined
+          ? undefined
+          : checks.millis("acquireTimeout", options.acquireTimeout, 0, { zero: true, infinity: true })
     }
   })
   // Noted here, where the application is still on the stack.

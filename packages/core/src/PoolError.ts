@@ -55,7 +55,7 @@ export class AcquireTimeout extends Schema.TaggedError<AcquireTimeout>("effect-p
       (this.phase === "create"
         ? `Pool "${this.pool}": creating an item took longer than ${Math.round(this.waited)} ms`
         : `Pool "${this.pool}": no item within ${Math.round(this.waited)} ms`) +
-      ` (${it.used} used, ${it.idle} idle, ${it.creating} being created, ${it.pending} waiting, max ${it.max})`
+        ` (${it.used} used, ${it.idle} idle, ${it.creating} being created, ${it.pending} waiting, max ${it.max})`
     ]
     if (it.oldestLease !== undefined) {
       const where = it.oldestLeaseTakenAt === undefined ? "" : `, taken ${it.oldestLeaseTakenAt}`

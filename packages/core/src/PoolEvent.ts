@@ -59,37 +59,42 @@ interface Happening {
  * @category models
  * @since 0.1.0
  */
-export type PoolEvent =
-  & Happening
-  & (
+export type PoolEvent = Happening &
+  (
     | { readonly _tag: "LeaseAcquired"; readonly item: number; readonly lease: number; readonly waited: number }
     | {
-      readonly _tag: "LeaseReleased"
-      readonly item: number
-      readonly lease: number
-      readonly used: number
-      readonly outcome: "success" | "failure" | "defect" | "interrupted"
-    }
+        readonly _tag: "LeaseReleased"
+        readonly item: number
+        readonly lease: number
+        readonly used: number
+        readonly outcome: "success" | "failure" | "defect" | "interrupted"
+      }
     | { readonly _tag: "WaitStarted"; readonly lease: number; readonly pending: number }
     | { readonly _tag: "WaitEnded"; readonly lease: number; readonly waited: number; readonly outcome: WaitOutcome }
     | { readonly _tag: "ItemCreating" }
     | { readonly _tag: "ItemCreated"; readonly item: number; readonly took: number }
     | {
-      readonly _tag: "ItemCreateFailed"
-      readonly took: number
-      readonly failures: number
-      readonly cause: string
-    }
+        readonly _tag: "ItemCreateFailed"
+        readonly took: number
+        readonly failures: number
+        readonly cause: string
+      }
     | { readonly _tag: "ItemDestroyed"; readonly item: number; readonly reason: DestroyReason; readonly age: number }
     | { readonly _tag: "ItemHealth"; readonly item: number; readonly score: number; readonly errors: number }
     | {
-      /** Something failed that no caller waits for. It is logged as well. */
-      readonly _tag: "BackgroundFailure"
-      readonly during: "validate" | "reset" | "check" | "destroy" | "classify" | "retry"
-      readonly item: number | undefined
-      readonly cause: string
-    }
-    | { readonly _tag: "LeaseOverdue"; readonly item: number; readonly lease: number; readonly held: number; readonly takenAt: string | undefined }
+        /** Something failed that no caller waits for. It is logged as well. */
+        readonly _tag: "BackgroundFailure"
+        readonly during: "validate" | "reset" | "check" | "destroy" | "classify" | "retry"
+        readonly item: number | undefined
+        readonly cause: string
+      }
+    | {
+        readonly _tag: "LeaseOverdue"
+        readonly item: number
+        readonly lease: number
+        readonly held: number
+        readonly takenAt: string | undefined
+      }
     | { readonly _tag: "NestedAcquire"; readonly lease: number; readonly held: number }
     | { readonly _tag: "BreakerOpened"; readonly failures: number; readonly cause: string }
     | { readonly _tag: "BreakerClosed" }
@@ -106,4 +111,8 @@ export type PoolEvent =
  * @category models
  * @since 0.1.0
  */
-export type Detail = PoolEvent extends infer Each ? Each extends PoolEvent ? Omit<Each, keyof Happening> : never : never
+export type Detail = PoolEvent extends infer Each
+  ? Each extends PoolEvent
+    ? Omit<Each, keyof Happening>
+    : never
+  : never

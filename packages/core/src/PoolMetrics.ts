@@ -34,7 +34,7 @@ export const registerUnsafe = (
   admission: Admission<any, any>,
   kind: string,
   context: Context.Context<never>
-): () => void => {
+): (() => void) => {
   const isConnection = kind === "connection"
   const prefix = isConnection ? "db.client.connection" : "pool"
   const attributes: Record<string, string> = isConnection
@@ -44,14 +44,26 @@ export const registerUnsafe = (
 
   const gauge = (suffix: string, value: () => number, more?: Record<string, string>): void => {
     const metric = Metric.gauge(`${prefix}.${suffix}`, { attributes: { ...attributes, ...more } })
-    registrations.push(Metric.registerUnsafe(metric, context, hooks(() => ({ value: value() }))))
+    registrations.push(
+      Metric.registerUnsafe(
+        metric,
+        context,
+        hooks(() => ({ value: value() }))
+      )
+    )
   }
   const histogram = (suffix: string, values: Histogram): void => {
     const metric = Metric.histogram(`${prefix}.${suffix}`, {
       attributes: { ...attributes, unit: "s" },
       boundaries: BOUNDARIES
     })
-    registrations.push(Metric.registerUnsafe(metric, context, hooks(() => inSeconds(values))))
+    registrations.push(
+      Metric.registerUnsafe(
+        metric,
+        context,
+        hooks(() => inSeconds(values))
+      )
+    )
   }
 
   gauge("count", () => admission.idle, { [`${prefix}.state`]: "idle" })

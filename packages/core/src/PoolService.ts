@@ -25,10 +25,11 @@ import type { PoolStats } from "./PoolStats.ts"
  * @category models
  * @since 0.1.0
  */
-export interface PoolServiceClass<Self, Id extends string, P extends Pool.Pool<A, E>, A, E, LE, LR>
-  extends Context.Key<Self, P>
-{
-  new(_: never): Context.ServiceClass.Shape<Id, P>
+export interface PoolServiceClass<Self, Id extends string, P extends Pool.Pool<A, E>, A, E, LE, LR> extends Context.Key<
+  Self,
+  P
+> {
+  new (_: never): Context.ServiceClass.Shape<Id, P>
   readonly key: Id
   /** A pool made elsewhere, as this service. */
   readonly of: (pool: P) => P

@@ -9,7 +9,7 @@ interface Item {
 }
 
 /** The smallest store there is: items are made at once, one per place, and reused. */
-export class FakeStore implements Admission.Store<string, never> {
+class FakeStore implements Admission.Store<string, never> {
   readonly admission: Admission.Admission<string, never>
   readonly idle: Array<Item> = []
   readonly items = new Set<Item>()

@@ -20,7 +20,12 @@ describe("a step of the run loop, taken by hand", () => {
 
   it.effect("answers with an effect that means the same, whatever the effect", () =>
     Effect.gen(function* () {
-      const value = yield* Effect.withFiber((fiber) => step(Effect.suspend(() => Effect.succeed(42)), fiber))
+      const value = yield* Effect.withFiber((fiber) =>
+        step(
+          Effect.suspend(() => Effect.succeed(42)),
+          fiber
+        )
+      )
       assert.strictEqual(value, 42)
     })
   )

@@ -170,10 +170,14 @@ export class Creation<A, E> {
   }
 
   #nextDelay(now: number, error: unknown): Effect.Effect<number, unknown> {
-    const step: Effect.Effect<Step> = this.#step === undefined
-      ? Effect.map(Schedule.toStep(this.#options.createRetry) as Effect.Effect<Step>, (step) => this.#step = step)
-      : Effect.succeed(this.#step)
-    return Effect.map(Effect.flatMap(step, (step) => step(now, error)), ([, delay]) => Duration.toMillis(delay))
+    const step: Effect.Effect<Step> =
+      this.#step === undefined
+        ? Effect.map(Schedule.toStep(this.#options.createRetry) as Effect.Effect<Step>, (step) => (this.#step = step))
+        : Effect.succeed(this.#step)
+    return Effect.map(
+      Effect.flatMap(step, (step) => step(now, error)),
+      ([, delay]) => Duration.toMillis(delay)
+    )
   }
 
   #decided(exit: Exit.Exit<number, unknown>, cause: Cause.Cause<E | PoolError.PoolError>): void {
@@ -255,13 +259,17 @@ export class Creation<A, E> {
 
   #tookTooLong(took: number): Cause.Cause<PoolError.PoolError> {
     return Cause.fail(
-      PoolError.make(() =>
-        new PoolError.AcquireTimeout({
-          pool: this.#admission.name,
-          phase: "create",
-          waited: took,
-          explanation: { ...this.#admission.explain(), heldByCaller: 0 }
-        }, { disableChecks: true })
+      PoolError.make(
+        () =>
+          new PoolError.AcquireTimeout(
+            {
+              pool: this.#admission.name,
+              phase: "create",
+              waited: took,
+              explanation: { ...this.#admission.explain(), heldByCaller: 0 }
+            },
+            { disableChecks: true }
+          )
       )
     )
   }

@@ -48,13 +48,14 @@ export class Housekeeping<A, E> {
     for (const connection of Array.from(this.#store.idleConnections())) {
       // Retiring one can serve somebody with the next.
       if (connection.state !== "idle") continue
-      const reason = now >= connection.expiresAt
-        ? "maxLifetime"
-        : !options.rules.isHealthy(connection)
-        ? "unhealthy"
-        : now - connection.lastUsed >= options.idleTimeout && admission.idle + admission.used > admission.min
-        ? "idleTimeout"
-        : undefined
+      const reason =
+        now >= connection.expiresAt
+          ? "maxLifetime"
+          : !options.rules.isHealthy(connection)
+            ? "unhealthy"
+            : now - connection.lastUsed >= options.idleTimeout && admission.idle + admission.used > admission.min
+              ? "idleTimeout"
+              : undefined
       if (reason === undefined) continue
       this.#store.destroy(connection, reason)
       retired++

@@ -93,13 +93,14 @@ export const checkOptions = <A, E>(options: Options<A, E, any>): Checked<A, E> =
   const breaker = options.breaker === false ? false : checks.group("breaker", options.breaker, breakerFields)
   const health = options.health === false ? false : checks.group("health", options.health, healthFields)
   const policy = health === false ? undefined : checks.group("health.policy", health?.policy, policyFields)
-  const check = health === false ? undefined : checks.callback("health.check", health?.check) ?? validate
+  const check = health === false ? undefined : (checks.callback("health.check", health?.check) ?? validate)
   const forever = { infinity: true } as const
   const keepAlive = checks.millis("keepAlive", options.keepAlive, Infinity, forever)
   if (keepAlive !== Infinity && (check ?? validate) === undefined) {
     checks.refuse("keepAlive", options.keepAlive, "needs `validate` or `health.check` to keep a connection alive with")
   }
-  const checkInterval = health === false ? Infinity : checks.millis("health.interval", health?.interval, 30_000, forever)
+  const checkInterval =
+    health === false ? Infinity : checks.millis("health.interval", health?.interval, 30_000, forever)
   const checkTimeout = health === false ? 5000 : checks.millis("health.timeout", health?.timeout, 5000, forever)
   return {
     name,
@@ -151,4 +152,4 @@ const defaultRetry = Schedule.exponential("10 millis").pipe(
 )
 
 /** A defect may have left the connection anywhere; a typed failure or an interruption is taken for orderly. */
-const defaultClassify = (cause: Cause.Cause<unknown>): Verdict => Cause.hasDies(cause) ? "suspect" : "fine"
+const defaultClassify = (cause: Cause.Cause<unknown>): Verdict => (Cause.hasDies(cause) ? "suspect" : "fine")

@@ -89,12 +89,7 @@ export class ConnectionStore<A, E> implements Admission.Store<A, E> {
     return undefined
   }
 
-  giveBack(
-    connection: Connection<A>,
-    _lease: Lease.Lease<A>,
-    exit: Exit.Exit<unknown, unknown>,
-    now: number
-  ): void {
+  giveBack(connection: Connection<A>, _lease: Lease.Lease<A>, exit: Exit.Exit<unknown, unknown>, now: number): void {
     connection.holders--
     // Destroyed under its holder when the grace of a close was over.
     if (connection.state === "destroyed") return
@@ -322,8 +317,11 @@ export class ConnectionStore<A, E> implements Admission.Store<A, E> {
   // Validation and reset ---------------------------------------------------------------------------------------------
 
   #needsValidation(connection: Connection<A>, now: number): boolean {
-    return this.options.validate !== undefined && !connection.isProven &&
+    return (
+      this.options.validate !== undefined &&
+      !connection.isProven &&
       now - connection.provenAt >= this.options.validateAfterIdle
+    )
   }
 
   #startValidation(connection: Connection<A>, validate: (connection: A) => Effect.Effect<unknown, unknown>): void {
@@ -360,7 +358,11 @@ export class ConnectionStore<A, E> implements Admission.Store<A, E> {
   }
 
   /** Takes an idle connection out of circulation for a background check. */
-  startCheck(connection: Connection<A>, check: (connection: A) => Effect.Effect<unknown, unknown>, done: () => void): void {
+  startCheck(
+    connection: Connection<A>,
+    check: (connection: A) => Effect.Effect<unknown, unknown>,
+    done: () => void
+  ): void {
     this.#available.remove(connection)
     connection.state = "checking"
     this.#work("check", connection, check, this.options.checkTimeout, (failure, now) => {
@@ -380,7 +382,8 @@ export class ConnectionStore<A, E> implements Admission.Store<A, E> {
   /** Puts a connection where it stood, by the end of its last lease: a check is no use. */
   #putBack(connection: Connection<A>): void {
     let before = this.#available.tail
-    while (before !== undefined && before.holders === 0 && before.lastUsed < connection.lastUsed) before = before.previous
+    while (before !== undefined && before.holders === 0 && before.lastUsed < connection.lastUsed)
+      before = before.previous
     this.#available.addAfter(connection, before)
   }
 
@@ -399,8 +402,8 @@ export class ConnectionStore<A, E> implements Admission.Store<A, E> {
         // A connection destroyed in the meantime is nobody's business any more.
         if (connection.state === "destroyed") return
         // Called off by the close, which destroys the connection next.
-        const isCalledOff = this.admission.lifecycle === "closed" && exit?._tag === "Failure" &&
-          Cause.hasInterruptsOnly(exit.cause)
+        const isCalledOff =
+          this.admission.lifecycle === "closed" && exit?._tag === "Failure" && Cause.hasInterruptsOnly(exit.cause)
         const failure = isCalledOff ? undefined : failureOf(exit, timeout)
         if (failure !== undefined) this.failed(during, connection, failure)
         done(failure, this.admission.clock.now())

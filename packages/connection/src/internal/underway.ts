@@ -18,7 +18,10 @@ export class Underway {
   readonly #alarm: Background.Alarm
 
   constructor(
-    admission: { readonly background: Background.Background; readonly clock: { now(): number; exact(): number; wall(): number } },
+    admission: {
+      readonly background: Background.Background
+      readonly clock: { now(): number; exact(): number; wall(): number }
+    },
     patience: number,
     onOverdue: () => void
   ) {

@@ -63,7 +63,7 @@ export class Histogram {
       this.min = 0
       return
     }
-    const buckets = this.#buckets ??= new Float64Array(BUCKETS)
+    const buckets = (this.#buckets ??= new Float64Array(BUCKETS))
     float[0] = millis
     const index = (words[HIGH_WORD]! >>> (20 - SUB_BITS)) - FIRST
     buckets[index < BUCKETS ? index : BUCKETS - 1]!++

@@ -58,7 +58,10 @@ export class PriorityQueue<T extends Prioritised<T>> {
     members.remove(node)
     this.size--
     if (members.size === 0 && members !== this.#recent!.members) {
-      this.#levels.splice(this.#levels.findIndex((level) => level.members === members), 1)
+      this.#levels.splice(
+        this.#levels.findIndex((level) => level.members === members),
+        1
+      )
     }
   }
 
