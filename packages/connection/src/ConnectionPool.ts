@@ -125,7 +125,9 @@ export interface Options<A, E, R> {
   /**
    * Idle connections are checked every `interval` (default 30 seconds) with `check` (default: `validate`), which may take
    * `timeout` (default 5 seconds). What checks and leases find moves the connection's score by the `policy`; one that is
-   * not healthy is destroyed. `false` switches background checks off.
+   * not healthy is destroyed, and so is one whose check does not end when it is interrupted. At most two are checked at a time, and none while a caller
+   * waits; but a caller that finds the only free connection under a check waits for its end. `false` switches background
+   * checks off.
    */
   readonly health?:
     | false

@@ -18,7 +18,7 @@ export interface HealthPolicy {
   readonly penalty?: number | undefined
   /** A connection is healthy above this score. Default 50. */
   readonly healthyAbove?: number | undefined
-  /** One that is not healthy counts as degraded above this score, as failed at or below it. Default 25. */
+  /** One that is not healthy counts as degraded above this score, as failed at or below it. Default 25, or `healthyAbove` if that is lower. */
   readonly degradedAbove?: number | undefined
   /** This many failures in a row make it unhealthy, whatever its score. Default 5. */
   readonly maxErrors?: number | undefined

@@ -154,6 +154,19 @@ describe("the score", () => {
 })
 
 describe("background checks", () => {
+  it.effect("a connection whose check cannot be ended is destroyed: the check may still be at it", () =>
+    Effect.gen(function* () {
+      const { answers, pool } = yield* openChecked()
+      const first = yield* touch(pool)
+      answers.next = Effect.uninterruptible(Effect.never)
+      yield* TestClock.adjust(30_000 + 4999)
+      assert.isDefined(yield* infoOf(pool, first))
+      yield* TestClock.adjust(1)
+      assert.isUndefined(yield* infoOf(pool, first))
+      assert.strictEqual((yield* ConnectionPool.stats(pool)).destroyed.unhealthy, 1)
+    })
+  )
+
   it.effect("look at each idle connection every 30 seconds", () =>
     Effect.gen(function* () {
       const { checks, pool } = yield* openChecked()

@@ -1366,7 +1366,7 @@ describe("nonsense", () => {
     "health.policy.reward": notScore,
     "health.policy.penalty": notScore,
     "health.policy.healthyAbove": [100, ...notScore],
-    "health.policy.degradedAbove": [100, ...notScore],
+    "health.policy.degradedAbove": [100, 51, ...notScore],
     "health.policy.maxErrors": [0, ...notLimit],
     "health.policy.bonus": [5],
     classify: notFunction,

@@ -530,6 +530,11 @@ export class Admission<A, out E = unknown> {
     this.background.fork(cause === undefined ? Effect.logWarning(message) : Effect.logWarning(message, cause))
   }
 
+  /** Logs what only somebody who looks for a fault wants to read. */
+  debug(message: string, cause: unknown): void {
+    this.background.fork(Effect.logDebug(message, cause))
+  }
+
   #error(tag: "Closed" | "Exhausted" | "Suspended" | "QueueFull"): PoolError.PoolError {
     let error = this.#errors.get(tag)
     if (error === undefined) {

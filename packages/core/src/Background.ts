@@ -44,27 +44,28 @@ export class Background {
   run<A, E>(options: {
     readonly effect: Effect.Effect<A, E>
     readonly timeout: number
-    readonly done: (exit: Exit.Exit<A, E> | undefined) => void
+    /** `isStuck` says that the effect was given up and has not reacted to that. */
+    readonly done: (exit: Exit.Exit<A, E> | undefined, isStuck: boolean) => void
     readonly late?: ((exit: Exit.Exit<A, E>) => void) | undefined
   }): (grace: number) => void {
     const fiber = this.fork(options.effect)
     const exit = fiber.pollUnsafe()
     if (exit !== undefined) {
-      options.done(exit)
+      options.done(exit, false)
       return () => {}
     }
     let isSettled = false
     let cancelTimeout: (() => void) | undefined
     const giveUp = (): void => {
       isSettled = true
-      options.done(undefined)
       fiber.interruptUnsafe()
+      options.done(undefined, fiber.pollUnsafe() === undefined)
     }
     fiber.addObserver((exit) => {
       if (isSettled) return options.late?.(exit)
       isSettled = true
       cancelTimeout?.()
-      options.done(exit)
+      options.done(exit, false)
     })
     if (options.timeout !== Infinity) cancelTimeout = this.after(options.timeout, giveUp)
     return (grace) => {
@@ -106,10 +107,10 @@ export class Tasks {
     let cancel: ((grace: number) => void) | undefined = undefined as never
     cancel = this.#background.run<A, E>({
       ...options,
-      done: (exit) => {
+      done: (exit, isStuck) => {
         isDone = true
         if (cancel !== undefined) this.#cancels.delete(cancel)
-        options.done(exit)
+        options.done(exit, isStuck)
       }
     })
     if (!isDone) this.#cancels.add(cancel)

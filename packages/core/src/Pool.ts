@@ -286,10 +286,27 @@ export const statsUnsafe = <A, E>(self: Pool<A, E>): PoolStats => {
  * @category observation
  * @since 0.1.0
  */
-export const events = <A, E>(
+export const events: {
+  <A, E>(self: Pool<A, E>): Stream.Stream<PoolEvent>
+  <A, E>(
+    self: Pool<A, E>,
+    options: { readonly capacity?: number | undefined } | undefined
+  ): Stream.Stream<PoolEvent, InvalidOptions>
+} = <A, E>(
   self: Pool<A, E>,
   options?: { readonly capacity?: number | undefined } | undefined
 ): Stream.Stream<PoolEvent> =>
+  options?.capacity === undefined
+    ? eventsUpTo(self, 16_384)
+    : // The overload with options says how this can fail.
+      (Stream.unwrap(
+        Effect.map(
+          check(() => new Checks(self.name).integer("capacity", options.capacity, 1, 1)),
+          (capacity) => eventsUpTo(self, capacity)
+        )
+      ) as Stream.Stream<PoolEvent>)
+
+const eventsUpTo = <A, E>(self: Pool<A, E>, capacity: number): Stream.Stream<PoolEvent> =>
   Stream.callback<PoolEvent>(
     (queue) =>
       Effect.acquireRelease(
@@ -302,7 +319,7 @@ export const events = <A, E>(
         }),
         (stop) => Effect.sync(stop)
       ),
-    { bufferSize: options?.capacity ?? 16_384, strategy: "sliding" }
+    { bufferSize: capacity, strategy: "sliding" }
   )
 
 // Administration -----------------------------------------------------------------------------------------------------

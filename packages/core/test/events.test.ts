@@ -137,6 +137,17 @@ describe("the stream of events", () => {
     })
   )
 
+  it.effect("refuses a capacity that is no whole number of at least 1, and does not listen", () =>
+    Effect.gen(function* () {
+      const { pool } = yield* opened
+      for (const capacity of [0, -1, 1.5, NaN, Infinity]) {
+        const error = yield* Effect.flip(Stream.runDrain(Pool.events(pool, { capacity })))
+        assert.deepInclude(error, { _tag: "InvalidOptions", field: "capacity" })
+      }
+      assert.isFalse(pool.admission.observer.isListening)
+    })
+  )
+
   it.effect("stops listening when its reader leaves", () =>
     Effect.gen(function* () {
       const { pool } = yield* opened

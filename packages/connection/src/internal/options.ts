@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { Options } from "../ConnectionPool.ts"
-import { type Classify, HealthRules, type Verdict } from "../Health.ts"
+import { type Classify, type HealthPolicy, HealthRules, type Verdict } from "../Health.ts"
 
 /** The options after checking: every default filled in, every duration in milliseconds. */
 export interface Checked<A, E> {
@@ -133,16 +133,31 @@ export const checkOptions = <A, E>(options: Options<A, E, any>): Checked<A, E> =
     check: check ?? validate,
     checkInterval: check === undefined ? Infinity : checkInterval,
     checkTimeout,
-    rules: new HealthRules({
-      reward: checks.finite("health.policy.reward", policy?.reward, 10, 0, 100),
-      penalty: checks.finite("health.policy.penalty", policy?.penalty, 25, 0, 100),
-      healthyAbove: checks.finite("health.policy.healthyAbove", policy?.healthyAbove, 50, 0, 99),
-      degradedAbove: checks.finite("health.policy.degradedAbove", policy?.degradedAbove, 25, 0, 99),
-      maxErrors: checks.limit("health.policy.maxErrors", policy?.maxErrors, 5, 1)
-    }),
+    rules: healthRules(checks, policy),
     classify: checks.callback("classify", options.classify) ?? defaultClassify,
     leakThreshold: checks.millis("leakDetection", options.leakDetection, Infinity, forever)
   } as Checked<A, E>
+}
+
+const healthRules = (checks: InvalidOptions.Checks, policy: HealthPolicy | undefined): HealthRules => {
+  const healthyAbove = checks.finite("health.policy.healthyAbove", policy?.healthyAbove, 50, 0, 99)
+  const degradedAbove = checks.finite(
+    "health.policy.degradedAbove",
+    policy?.degradedAbove,
+    Math.min(25, healthyAbove),
+    0,
+    99
+  )
+  if (degradedAbove > healthyAbove) {
+    checks.refuse("health.policy.degradedAbove", degradedAbove, `must not exceed healthyAbove (${healthyAbove})`)
+  }
+  return new HealthRules({
+    reward: checks.finite("health.policy.reward", policy?.reward, 10, 0, 100),
+    penalty: checks.finite("health.policy.penalty", policy?.penalty, 25, 0, 100),
+    healthyAbove,
+    degradedAbove,
+    maxErrors: checks.limit("health.policy.maxErrors", policy?.maxErrors, 5, 1)
+  })
 }
 
 /** From 10 ms, doubling, to 5 s, each delay times 0.8 to 1.2. */

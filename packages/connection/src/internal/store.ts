@@ -365,12 +365,13 @@ export class ConnectionStore<A, E> implements Admission.Store<A, E> {
   ): void {
     this.#available.remove(connection)
     connection.state = "checking"
-    this.#work("check", connection, check, this.options.checkTimeout, (failure, now) => {
+    this.#work("check", connection, check, this.options.checkTimeout, (failure, now, isStuck) => {
       connection.checkedAt = now
       connection.state = "idle"
       if (failure === undefined) connection.provenAt = now
       this.#putBack(connection)
-      this.report(connection, failure === undefined ? "fine" : "suspect")
+      // A check that cannot be ended may still be at it: nobody can use the connection beside it.
+      this.report(connection, failure === undefined ? "fine" : isStuck ? "fatal" : "suspect")
       // Meanwhile it may have been invalidated, or the pool resized or closed.
       const reason = connection.state === "idle" ? this.#verdict(connection, now) : undefined
       if (reason !== undefined) this.destroy(connection, reason)
@@ -393,12 +394,12 @@ export class ConnectionStore<A, E> implements Admission.Store<A, E> {
     connection: Connection<A>,
     f: (connection: A) => Effect.Effect<unknown, unknown>,
     timeout: number,
-    done: (failure: Cause.Cause<unknown> | undefined, now: number) => void
+    done: (failure: Cause.Cause<unknown> | undefined, now: number, isStuck: boolean) => void
   ): void {
     this.#tasks.run({
       effect: Effect.suspend(() => f(connection.value)),
       timeout,
-      done: (exit) => {
+      done: (exit, isStuck) => {
         // A connection destroyed in the meantime is nobody's business any more.
         if (connection.state === "destroyed") return
         // Called off by the close, which destroys the connection next.
@@ -406,7 +407,7 @@ export class ConnectionStore<A, E> implements Admission.Store<A, E> {
           this.admission.lifecycle === "closed" && exit?._tag === "Failure" && Cause.hasInterruptsOnly(exit.cause)
         const failure = isCalledOff ? undefined : failureOf(exit, timeout)
         if (failure !== undefined) this.failed(during, connection, failure)
-        done(failure, this.admission.clock.now())
+        done(failure, this.admission.clock.now(), isStuck)
       },
       late: (exit) => this.#late(during, connection, exit)
     })
@@ -542,7 +543,10 @@ export class ConnectionStore<A, E> implements Admission.Store<A, E> {
       item: connection.id,
       cause: String(Cause.squash(cause))
     })
-    this.admission.warn(`Pool "${this.admission.name}": ${during} of connection ${connection.id} failed`, cause)
+    const message = `Pool "${this.admission.name}": ${during} of connection ${connection.id} failed`
+    // Of one that is known to be broken it was to be expected, unless it was its end that failed.
+    if (connection.doom === undefined || during === "destroy") this.admission.warn(message, cause)
+    else this.admission.debug(message, cause)
   }
 }
 
