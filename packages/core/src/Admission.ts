@@ -20,12 +20,16 @@ import { Alarm, Background } from "./Background.ts"
 import * as CoarseClock from "./CoarseClock.ts"
 import { DeadlineQueue } from "./data/DeadlineQueue.ts"
 import { PriorityQueue } from "./data/PriorityQueue.ts"
+import { acquireTimeout, type State, stateOf } from "./internal/explain.ts"
 import { wake } from "./internal/handOver.ts"
+import { addHolder, removeHolder } from "./internal/holders.ts"
+import { Refusals } from "./internal/refusals.ts"
+import { Watch } from "./internal/watch.ts"
 import type { Entry, Lease } from "./Lease.ts"
 import { Observer } from "./Observer.ts"
 import type { WaitOutcome } from "./PoolEvent.ts"
-import * as PoolError from "./PoolError.ts"
-import type { PoolStats } from "./PoolStats.ts"
+import type { PoolError } from "./PoolError.ts"
+import type { Store } from "./Store.ts"
 import { Waiter } from "./Waiter.ts"
 
 /**
@@ -36,44 +40,6 @@ import { Waiter } from "./Waiter.ts"
  * @since 0.1.0
  */
 export type Lifecycle = "open" | "suspended" | "draining" | "closed"
-
-/**
- * What a kind of pool brings: its items.
- *
- * The methods run synchronously inside a caller's step; none may throw. They keep {@link Admission.idle},
- * {@link Admission.used}, {@link Admission.creating} and {@link Admission.destroying} true.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Store<A, E> {
-  /** An item that can be handed out this instant, counted as used from now on. */
-  take(now: number): Entry<A> | undefined
-  /** A lease on `entry` has ended and is no longer among its holders. */
-  giveBack(entry: Entry<A>, lease: Lease<A>, exit: Exit.Exit<unknown, unknown>, now: number): void
-  /** Something changed that may call for items: a waiter, a destroyed item, a resize. */
-  replenish(): void
-  /** Whether a lease that takes part only if an item is idle may still get one. */
-  mayOffer(): boolean
-  /** Why nobody can be served for the time being, if waiting is pointless. */
-  refusal(): Effect.Effect<never, E> | undefined
-  /** What a lease is told whose deadline passed before it was served. `undefined` means {@link PoolError.AcquireTimeout}. */
-  timeoutFailure(): Effect.Effect<never, E> | undefined
-  /** The last failure to create an item, in words, while items cannot be created. */
-  lastCreateFailure(): string | undefined
-  /** The leases that are out, in no particular order. */
-  leases(): Iterable<Lease<A>>
-  /** Gives up all that is not in use, and what is in use as it comes back. */
-  shutdown(): void
-  /** The grace is over: gives up what is in use as well. */
-  abandon(): void
-  /** Never hands this item out again: destroyed now if idle, at the end of its leases if in use. */
-  invalidate(item: A): void
-  /** `min` or `max` changed: gives up what is too much. */
-  resized(): void
-  /** What only this kind of pool has to say in its stats. */
-  details(): PoolStats["details"]
-}
 
 /**
  * @category options
@@ -122,9 +88,8 @@ export class Admission<A, out E = unknown> {
   #optional = 0
   #isServing = false
   #lastLease = 0
-  /** Errors that say nothing about the moment are made once. */
-  readonly #errors = new Map<string, PoolError.PoolError>()
-  readonly #whenChanged = new Set<() => void>()
+  readonly #refusals: Refusals
+  readonly #watch: Watch
   /** What is left to do when the pool has closed; done once. */
   #atEnd: Array<() => void> = []
 
@@ -138,6 +103,8 @@ export class Admission<A, out E = unknown> {
     this.clock = CoarseClock.make(Context.get(context, Clock))
     this.background = new Background(context)
     this.observer = new Observer(settings.name, this.clock)
+    this.#watch = new Watch(this.background)
+    this.#refusals = new Refusals(this)
     this.#deadline = new Alarm(this.background, this.clock, (now) => this.#expire(now))
   }
 
@@ -198,7 +165,7 @@ export class Admission<A, out E = unknown> {
     const used = now - lease.since
     this.observer.released++
     this.observer.use.record(used)
-    unlink(entry, lease)
+    removeHolder(entry, lease)
     if (this.observer.isListening) {
       this.observer.emit({
         _tag: "LeaseReleased",
@@ -209,7 +176,7 @@ export class Admission<A, out E = unknown> {
       })
     }
     this.store.giveBack(entry, lease, exit, now)
-    if (this.#whenChanged.size > 0) this.changed()
+    this.#watch.changed()
   }
 
   /** Takes a waiting lease out of the queue because its fiber was interrupted. */
@@ -284,7 +251,6 @@ export class Admission<A, out E = unknown> {
   resize(min: number, max: number): void {
     this.min = min
     this.max = max
-    this.#errors.clear()
     this.observer.emit({ _tag: "Resized", min, max })
     this.store.resized()
     this.serve()
@@ -296,10 +262,10 @@ export class Admission<A, out E = unknown> {
       if (this.lifecycle === "open" || this.lifecycle === "suspended") {
         this.lifecycle = "draining"
         this.observer.emit({ _tag: "Draining" })
-        this.failWaiters(Effect.fail(this.#error("Closed")), "closed")
+        this.failWaiters(Effect.fail(this.#refusals.closed), "closed")
       }
       return Effect.andThen(
-        this.#until(() => this.used === 0, grace),
+        this.#watch.until(() => this.used === 0, grace),
         this.close(0)
       )
     })
@@ -311,14 +277,14 @@ export class Admission<A, out E = unknown> {
       if (this.lifecycle !== "closed") {
         this.lifecycle = "closed"
         this.#deadline.clear()
-        this.failWaiters(Effect.fail(this.#error("Closed")), "closed")
+        this.failWaiters(Effect.fail(this.#refusals.closed), "closed")
         this.store.shutdown()
       }
       return Effect.andThen(
-        this.#until(() => this.used === 0, grace),
+        this.#watch.until(() => this.used === 0, grace),
         Effect.suspend(() => {
           this.store.abandon()
-          return this.#until(() => this.live === 0, Infinity)
+          return this.#watch.until(() => this.live === 0, Infinity)
         })
       ).pipe(Effect.andThen(Effect.sync(() => this.#end())))
     })
@@ -341,33 +307,7 @@ export class Admission<A, out E = unknown> {
 
   /** To be called by the store whenever an item has ceased to be. */
   changed(): void {
-    for (const look of Array.from(this.#whenChanged)) look()
-  }
-
-  /** Ends when `condition` holds or `grace` milliseconds are over. */
-  #until(condition: () => boolean, grace: number): Effect.Effect<void> {
-    return Effect.callback<void>((resume) => {
-      if (condition() || grace === 0) return resume(Effect.void)
-      let cancel: (() => void) | undefined
-      const end = (): void => {
-        this.#whenChanged.delete(look)
-        cancel?.()
-      }
-      const look = (): void => {
-        if (!condition()) return
-        end()
-        resume(Effect.void)
-      }
-      this.#whenChanged.add(look)
-      if (grace !== Infinity) {
-        cancel = this.background.after(grace, () => {
-          cancel = undefined
-          end()
-          resume(Effect.void)
-        })
-      }
-      return Effect.sync(end)
-    })
+    this.#watch.changed()
   }
 
   // Inside -----------------------------------------------------------------------------------------------------------
@@ -376,12 +316,7 @@ export class Admission<A, out E = unknown> {
     lease.state = "held"
     lease.entry = entry
     lease.since = now
-    const holder = entry.holder
-    if (holder !== undefined) {
-      lease.next = holder
-      holder.previous = lease
-    }
-    entry.holder = lease
+    addHolder(entry, lease)
     this.observer.acquired++
     if (this.observer.isListening) {
       this.observer.emit({ _tag: "LeaseAcquired", item: entry.id, lease: this.leaseId(lease), waited })
@@ -417,7 +352,7 @@ export class Admission<A, out E = unknown> {
 
   /** Why this lease may not even queue. */
   #refuse(lease: Lease<A>, timeout: number): Effect.Effect<any, any> | undefined {
-    if (this.lifecycle === "draining" || this.lifecycle === "closed") return Effect.fail(this.#error("Closed"))
+    if (this.lifecycle === "draining" || this.lifecycle === "closed") return Effect.fail(this.#refusals.closed)
     if (lease.request.isOptional) {
       // Nobody is overtaken: with others waiting there is nothing idle to be had.
       return this.lifecycle === "open" && this.waiters.size === 0 && this.store.mayOffer()
@@ -426,13 +361,13 @@ export class Admission<A, out E = unknown> {
     }
     if (timeout <= 0) {
       this.observer.exhausted++
-      return Effect.fail(this.#error(this.lifecycle === "suspended" ? "Suspended" : "Exhausted"))
+      return Effect.fail(this.lifecycle === "suspended" ? this.#refusals.suspended : this.#refusals.exhausted)
     }
     const refusal = this.store.refusal()
     if (refusal !== undefined) return refusal
     if (this.waiters.size >= this.maxWaiters) {
       this.observer.exhausted++
-      return Effect.fail(this.#error("QueueFull"))
+      return Effect.fail(this.#refusals.queueFull)
     }
     return undefined
   }
@@ -460,7 +395,7 @@ export class Admission<A, out E = unknown> {
   }
 
   #expire(now: number): void {
-    let shared: ReturnType<Admission<A, E>["explain"]> | undefined
+    let state: State | undefined
     while (true) {
       const lease = this.#deadlines.takeExpired(now)?.lease
       if (lease === undefined) break
@@ -469,28 +404,15 @@ export class Admission<A, out E = unknown> {
         continue
       }
       this.observer.timeouts++
-      shared ??= this.explain()
-      const failure = this.store.timeoutFailure() ?? Effect.fail(this.#timedOut(lease, now, shared))
+      // Those who time out together see the pool in the same state.
+      state ??= stateOf(this)
+      const failure =
+        this.store.timeoutFailure() ??
+        Effect.fail(acquireTimeout(this, "queue", now - lease.since, state, this.#warnIfNested(lease)))
       this.#answer(lease, failure, "timeout")
     }
     const next = this.#deadlines.next()
     if (next !== Infinity) this.#deadline.set(next)
-  }
-
-  #timedOut(lease: Lease<A>, now: number, explanation: ReturnType<Admission<A, E>["explain"]>): PoolError.PoolError {
-    const heldByCaller = this.#warnIfNested(lease)
-    return PoolError.make(
-      () =>
-        new PoolError.AcquireTimeout(
-          {
-            pool: this.name,
-            phase: "queue",
-            waited: now - lease.since,
-            explanation: { ...explanation, heldByCaller }
-          },
-          { disableChecks: true }
-        )
-    )
   }
 
   /** How many items of this pool the waiting lease's own fiber holds; with a warning if it may wait for itself. */
@@ -507,22 +429,9 @@ export class Admission<A, out E = unknown> {
     return held
   }
 
-  /** The state of the pool in the words of {@link PoolError.AcquireTimeout}. */
-  explain(): Omit<PoolError.AcquireTimeout["explanation"], "heldByCaller"> {
-    let oldest: Lease<A> | undefined
-    for (const lease of this.store.leases()) {
-      if (oldest === undefined || lease.since < oldest.since) oldest = lease
-    }
-    return {
-      idle: this.idle,
-      used: this.used,
-      creating: this.creating,
-      pending: this.pending,
-      max: this.max,
-      oldestLease: oldest === undefined ? undefined : this.clock.now() - oldest.since,
-      oldestLeaseTakenAt: oldest?.request.callSite,
-      lastCreateFailure: this.store.lastCreateFailure()
-    }
+  /** Creating an item took too long: a failure like others of creation, but the pool's own. */
+  createTimeout(waited: number): PoolError {
+    return acquireTimeout(this, "create", waited, stateOf(this), 0)
   }
 
   /** Logs a warning from the pool itself. */
@@ -535,39 +444,11 @@ export class Admission<A, out E = unknown> {
     this.background.fork(Effect.logDebug(message, cause))
   }
 
-  #error(tag: "Closed" | "Exhausted" | "Suspended" | "QueueFull"): PoolError.PoolError {
-    let error = this.#errors.get(tag)
-    if (error === undefined) {
-      error = PoolError.make(() => {
-        switch (tag) {
-          case "Closed":
-            return new PoolError.Closed({ pool: this.name })
-          case "Exhausted":
-            return new PoolError.Exhausted({ pool: this.name, max: this.max })
-          case "Suspended":
-            return new PoolError.Suspended({ pool: this.name })
-          case "QueueFull":
-            return new PoolError.QueueFull({ pool: this.name, maxWaiters: this.maxWaiters })
-        }
-      })
-      this.#errors.set(tag, error)
-    }
-    return error
-  }
-
   /** The number under which events speak of a lease, given when somebody first asks. */
   leaseId(lease: Lease<A>): number {
     if (lease.id === 0) lease.id = ++this.#lastLease
     return lease.id
   }
-}
-
-const unlink = <A>(entry: Entry<A>, lease: Lease<A>): void => {
-  if (lease.previous === undefined) entry.holder = lease.next
-  else lease.previous.next = lease.next
-  if (lease.next !== undefined) lease.next.previous = lease.previous
-  lease.previous = undefined
-  lease.next = undefined
 }
 
 const outcomeOf = (exit: Exit.Exit<unknown, unknown>): "success" | "failure" | "defect" | "interrupted" =>

@@ -1,4 +1,4 @@
-import { Pool, type Admission, type Lease } from "@effect-pools/core"
+import { Pool, type Admission, type Lease, type Store } from "@effect-pools/core"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 
@@ -9,7 +9,7 @@ interface Item {
 }
 
 /** The smallest store there is: items are made at once, one per place, and reused. */
-class FakeStore implements Admission.Store<string, never> {
+class FakeStore implements Store.Store<string, never> {
   readonly admission: Admission.Admission<string, never>
   readonly idle: Array<Item> = []
   readonly items = new Set<Item>()

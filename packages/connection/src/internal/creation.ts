@@ -1,4 +1,4 @@
-import { type Admission, Background, PoolError } from "@effect-pools/core"
+import { type Admission, Background, type PoolError } from "@effect-pools/core"
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -95,7 +95,7 @@ export class Creation<A, E> {
         const now = clock.now()
         ended()
         if (exit !== undefined && Exit.isSuccess(exit)) return this.#succeeded(exit.value, scope, now, now - startedAt)
-        const cause = exit === undefined ? this.#tookTooLong(now - startedAt) : exit.cause
+        const cause = exit === undefined ? Cause.fail(this.#admission.createTimeout(now - startedAt)) : exit.cause
         // What it has opened keeps the place until it is closed, as a connection does.
         this.#admission.creating--
         this.#admission.destroying++
@@ -255,22 +255,5 @@ export class Creation<A, E> {
     const { name, observer } = this.#admission
     observer.emit({ _tag: "BackgroundFailure", during: "destroy", item: undefined, cause: String(Cause.squash(cause)) })
     this.#admission.warn(`Pool "${name}": cleaning up after a failed creation failed`, cause)
-  }
-
-  #tookTooLong(took: number): Cause.Cause<PoolError.PoolError> {
-    return Cause.fail(
-      PoolError.make(
-        () =>
-          new PoolError.AcquireTimeout(
-            {
-              pool: this.#admission.name,
-              phase: "create",
-              waited: took,
-              explanation: { ...this.#admission.explain(), heldByCaller: 0 }
-            },
-            { disableChecks: true }
-          )
-      )
-    )
   }
 }

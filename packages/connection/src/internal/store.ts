@@ -1,4 +1,12 @@
-import { type Admission, Background, type Lease, LinkedList, type PoolEvent, type PoolStats } from "@effect-pools/core"
+import {
+  type Admission,
+  Background,
+  type Lease,
+  LinkedList,
+  type PoolEvent,
+  type PoolStats,
+  type Store
+} from "@effect-pools/core"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -18,7 +26,7 @@ import { PATIENCE, Underway } from "./underway.ts"
  * A connection is in `#available` when a lease may take it: idle, or shared with room for more. It leaves the list
  * for as long as anything else happens to it, so no lock is needed and nobody is held up by work on another one.
  */
-export class ConnectionStore<A, E> implements Admission.Store<A, E> {
+export class ConnectionStore<A, E> implements Store.Store<A, E> {
   readonly options: Checked<A, E>
   readonly admission: Admission.Admission<A, E>
   readonly all = new Set<Connection<A>>()

@@ -1,0 +1,48 @@
+/**
+ * What a kind of pool brings, behind the {@link Admission} that all kinds share.
+ *
+ * @since 0.1.0
+ */
+import type * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import type { Admission } from "./Admission.ts"
+import type { Entry, Lease } from "./Lease.ts"
+import type { PoolStats } from "./PoolStats.ts"
+
+/**
+ * What a kind of pool brings: its items.
+ *
+ * The methods run synchronously inside a caller's step; none may throw. They keep {@link Admission.idle},
+ * {@link Admission.used}, {@link Admission.creating} and {@link Admission.destroying} true.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Store<A, E> {
+  /** An item that can be handed out this instant, counted as used from now on. */
+  take(now: number): Entry<A> | undefined
+  /** A lease on `entry` has ended and is no longer among its holders. */
+  giveBack(entry: Entry<A>, lease: Lease<A>, exit: Exit.Exit<unknown, unknown>, now: number): void
+  /** Something changed that may call for items: a waiter, a destroyed item, a resize. */
+  replenish(): void
+  /** Whether a lease that takes part only if an item is idle may still get one. */
+  mayOffer(): boolean
+  /** Why nobody can be served for the time being, if waiting is pointless. */
+  refusal(): Effect.Effect<never, E> | undefined
+  /** What a lease is told whose deadline passed before it was served. `undefined` means `AcquireTimeout`. */
+  timeoutFailure(): Effect.Effect<never, E> | undefined
+  /** The last failure to create an item, in words, while items cannot be created. */
+  lastCreateFailure(): string | undefined
+  /** The leases that are out, in no particular order. */
+  leases(): Iterable<Lease<A>>
+  /** Gives up all that is not in use, and what is in use as it comes back. */
+  shutdown(): void
+  /** The grace is over: gives up what is in use as well. */
+  abandon(): void
+  /** Never hands this item out again: destroyed now if idle, at the end of its leases if in use. */
+  invalidate(item: A): void
+  /** `min` or `max` changed: gives up what is too much. */
+  resized(): void
+  /** What only this kind of pool has to say in its stats. */
+  details(): PoolStats["details"]
+}
