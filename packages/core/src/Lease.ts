@@ -20,7 +20,7 @@ import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import type { Admission } from "./Admission.ts"
-import { captureCallSite } from "./internal/callSite.ts"
+import { type CallSite, captureCallSite, describeCallSite } from "./internal/callSite.ts"
 import { addFinalizerUnsafe, removeFinalizerUnsafe } from "./internal/scope.ts"
 import { step } from "./internal/step.ts"
 import type { PoolError } from "./PoolError.ts"
@@ -67,8 +67,7 @@ export class Request<A> {
   readonly options: AcquireOptions | undefined
   /** Takes part only if an item is idle, and answers with an Option. */
   readonly isOptional: boolean
-  /** Where the application made the call: known while leak detection is on. */
-  readonly callSite: string | undefined
+  readonly #callSite: CallSite | undefined
 
   constructor(
     admission: Admission<A>,
@@ -80,7 +79,12 @@ export class Request<A> {
     this.body = body
     this.options = options
     this.isOptional = isOptional
-    this.callSite = admission.tracksCallSites ? captureCallSite() : undefined
+    this.#callSite = admission.tracksCallSites ? captureCallSite() : undefined
+  }
+
+  /** Where the application made the call, as a line of its stack: known while leak detection is on. */
+  get callSite(): string | undefined {
+    return describeCallSite(this.#callSite)
   }
 
   evaluate(fiber: Fiber.Fiber<unknown, unknown>): Effect.Effect<any, any, any> {

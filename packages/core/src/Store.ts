@@ -1,19 +1,18 @@
 /**
- * What a kind of pool brings, behind the {@link Admission} that all kinds share.
+ * What a kind of pool brings, behind the `Admission` that all kinds share.
  *
  * @since 0.1.0
  */
 import type * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
-import type { Admission } from "./Admission.ts"
 import type { Entry, Lease } from "./Lease.ts"
 import type { PoolStats } from "./PoolStats.ts"
 
 /**
  * What a kind of pool brings: its items.
  *
- * The methods run synchronously inside a caller's step; none may throw. They keep {@link Admission.idle},
- * {@link Admission.used}, {@link Admission.creating} and {@link Admission.destroying} true.
+ * The methods run synchronously inside a caller's step; none may throw. They keep `idle`,
+ * `used`, `creating` and `destroying` true.
  *
  * @category models
  * @since 0.1.0

@@ -29,6 +29,6 @@ export * as PoolService from "./PoolService.ts"
 /** A consistent snapshot of a pool. */
 export * as PoolStats from "./PoolStats.ts"
 /** What a kind of pool brings. For those who build pools. */
-export * as Store from "./Store.ts"
+export type * as Store from "./Store.ts"
 /** A lease's place in the queue. For those who build pools. */
 export * as Waiter from "./Waiter.ts"

@@ -153,7 +153,7 @@ export class Creation<A, E> {
       cause: String(Cause.squash(cause))
     })
     if (this.failures === 1) {
-      this.#admission.warn(`Pool "${this.#admission.name}": a connection could not be made; trying again`, cause)
+      this.#admission.warn(`Pool "${this.#admission.name}": a connection could not be made`, cause)
     }
     if (this.failures >= this.#options.breakerFailures) this.#break(cause)
     // Of several attempts that fail together the first decides.

@@ -1,10 +1,15 @@
+/** A place in the code, as the stack that was captured there. Put into words only when somebody asks. */
+export type CallSite = Error
+
 /**
- * The first line of the stack that lies outside of this library and of what runs it: where an application asked for a
- * lease. Capturing a stack costs more than ten leases, so it happens only while leak detection is on.
+ * Notes where an application asks for a lease. Capturing a stack costs several leases, so it happens only while leak
+ * detection is on; putting it into words costs ten times as much again, and happens only for a lease that is reported.
  */
-export const captureCallSite = (): string | undefined => {
-  if (known !== undefined) return known
-  const lines = new Error().stack?.split("\n").slice(1) ?? []
+export const captureCallSite = (): CallSite => known ?? new Error()
+
+/** The first line of the stack that lies outside of this library and of what runs it. */
+export const describeCallSite = (site: CallSite | undefined): string | undefined => {
+  const lines = site?.stack?.split("\n").slice(1) ?? []
   return lines.find((line) => !OWN.test(line))?.trim()
 }
 
@@ -12,7 +17,7 @@ export const captureCallSite = (): string | undefined => {
  * Runs `f`, in which leases are taken at `site` if that is given: for calls that are made in one place and carried out
  * in another.
  */
-export const atCallSite = <A>(site: string | undefined, f: () => A): A => {
+export const atCallSite = <A>(site: CallSite | undefined, f: () => A): A => {
   known = site
   try {
     return f()
@@ -21,7 +26,7 @@ export const atCallSite = <A>(site: string | undefined, f: () => A): A => {
   }
 }
 
-let known: string | undefined
+let known: CallSite | undefined
 
 /** Frames of this library, of Effect and of the runtime. */
 const OWN = new RegExp(
