@@ -69,7 +69,8 @@ type PoolOptions = Omit<
  * - `validate`, and with it `health.check`, is an empty query: one round trip, nothing to plan
  * - `classify` calls an error `fatal` if it is a `SqlError` about the connection or says that the server has ended the
  *   session, a defect `suspect`, and any other `SqlError` `fine`
- * - `createRetry` ends at once if the server refuses the user or has no such database
+ * - `createRetry` ends at once if the server refuses the user, has no such database or no TLS, and when the settings
+ *   can't be used
  *
  * **Gotchas**
  *
@@ -109,7 +110,7 @@ export interface Options extends ConnectionOptions, PoolOptions {
  * A client fails with nothing but `SqlError`. When the pool can't give it a connection, the reason is a
  * `ConnectionError` whose `cause` is the `PoolError`; it is retryable if the `PoolError` is, that is unless the pool is
  * closed. When connecting fails, the `SqlError` is that of the attempt, once its retries or the caller's deadline are
- * over: a database that does not answer, a URL that can't be read. Wrong credentials are not retried.
+ * over: a database that does not answer. Wrong credentials and a URL that can't be read are not retried.
  *
  * A connection whose session has died leaves the pool at once, also while idle. One whose statement was cancelled goes
  * too, unless the server confirmed that the cancellation hit that statement. One that comes back inside a transaction is

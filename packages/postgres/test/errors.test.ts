@@ -62,10 +62,35 @@ describe("a PoolError as a SqlError", () => {
 })
 
 describe("isPermanent", () => {
+  const connecting = (message: string, cause: unknown) =>
+    new SqlError({ reason: new ConnectionError({ cause, message: `PgConnection: ${message}`, operation: "connect" }) })
+  const fromNode = (code: string) => connecting("Failed to connect", Object.assign(new Error(code), { code }))
+
   it("is true of a database that isn't there, false of a server that starts or is full", () => {
     assert.isTrue(isPermanent(server("3D000")))
     assert.isFalse(isPermanent(server("57P03")))
     assert.isFalse(isPermanent(server("53300")))
     assert.isFalse(isPermanent(lost))
+  })
+
+  it("is true of settings that can't be used, and of a server without TLS", () => {
+    for (const message of ["No username configured", 'Unrecognized sslmode in URL: "bogus"']) {
+      assert.isTrue(isPermanent(connecting(message, new Error(message))), message)
+    }
+    assert.isTrue(isPermanent(connecting("Server refused TLS", new Error("The server does not support TLS"))))
+    assert.isTrue(isPermanent(fromNode("ERR_INVALID_URL")))
+    assert.isTrue(isPermanent(fromNode("ERR_SOCKET_BAD_PORT")))
+  })
+
+  it("is false of a network that fails", () => {
+    for (const code of ["ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "EPIPE", "ENOTFOUND", "EAI_AGAIN", "ENOENT"]) {
+      assert.isFalse(isPermanent(fromNode(code)), code)
+    }
+    assert.isFalse(isPermanent(connecting("Connection timed out", new Error("Connection timed out"))))
+    assert.isFalse(
+      isPermanent(connecting("Connection closed during startup", new Error("Connection closed unexpectedly")))
+    )
+    assert.isFalse(isPermanent(connecting("Failed to connect", new Error("the tunnel is down"))))
+    assert.isFalse(isPermanent(connecting("Failed to connect", "not even an error")))
   })
 })

@@ -15,6 +15,7 @@ import * as Scope from "effect/Scope"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
 import { connect, createServer, type Server as NetServer, type Socket } from "node:net"
+import { vi } from "vitest"
 import { freePort, observe, type Server, startServer } from "./server.ts"
 
 let server: Server
@@ -558,13 +559,69 @@ describe("a database that can't be connected to", () => {
     })
   )
 
-  it.live("because the URL is nonsense fails with a SqlError that says so", () =>
+  it.live("because the settings can't be used fails with a SqlError that says so, after one attempt", () =>
     Effect.gen(function* () {
-      for (const url of ["nonsense", "mysql://localhost/db", "postgres://localhost:5432/%zz"]) {
-        const pool = yield* makePool({ url: Redacted.make(url), acquireTimeout: "50 millis" })
+      const url = (text: string): PostgresPool.Options => ({ url: Redacted.make(text) })
+      for (const [options, said] of [
+        [url("nonsense"), /URL/],
+        [url("mysql://localhost/db"), /URL/],
+        [url("postgres://localhost:5432/%zz"), /URL/],
+        [url(`${Redacted.value(server.url)}?sslmode=bogus`), /sslmode/],
+        [{ applicationName: "a\0b" }, /NUL/],
+        [{ startupParameters: { user: "x" } }, /Reserved/],
+        [{ port: 70_000 }, /Failed to connect/]
+      ] as const) {
+        const pool = yield* makePool(options)
         const error = yield* Effect.flip(pool.client`SELECT 1`)
         assert.strictEqual(error.reason._tag, "ConnectionError")
-        assert.match(error.message, /URL/)
+        assert.match(error.message, said)
+        assert.strictEqual(pool.admission.observer.createFailed, 1, String(said))
+      }
+    })
+  )
+
+  it.live("because no user is named fails after one attempt", () =>
+    Effect.gen(function* () {
+      for (const name of ["USER", "USERNAME"]) vi.stubEnv(name, undefined)
+      yield* Effect.addFinalizer(() => Effect.sync(() => vi.unstubAllEnvs()))
+      const pool = yield* makePool({ url: undefined, ...server.config, username: undefined })
+      const error = yield* Effect.flip(pool.client`SELECT 1`)
+      assert.match(error.message, /No username/)
+      assert.strictEqual(pool.admission.observer.createFailed, 1)
+    })
+  )
+
+  it.live("because it has no TLS fails after one attempt", () =>
+    Effect.gen(function* () {
+      const pool = yield* makePool({ url: Redacted.make(`${Redacted.value(server.url)}?sslmode=require`) })
+      const error = yield* Effect.flip(pool.client`SELECT 1`)
+      assert.match(error.message, /refused TLS/)
+      assert.strictEqual(pool.admission.observer.createFailed, 1)
+    })
+  )
+
+  it.live("for now is tried again", () =>
+    Effect.gen(function* () {
+      const failing = { url: undefined, host: "127.0.0.1", username: "x" }
+      const closing = yield* Effect.acquireRelease(
+        Effect.promise(() => listen((socket) => socket.destroy())),
+        ({ close }) => Effect.sync(close)
+      )
+      const { port: silent } = yield* silence
+      for (const options of [
+        { ...failing, port: closing.port },
+        { ...failing, port: silent, connectTimeout: "10 millis" },
+        {
+          ...failing,
+          stream: () => {
+            throw new Error("the tunnel is down")
+          }
+        }
+      ] satisfies ReadonlyArray<PostgresPool.Options>) {
+        const pool = yield* makePool(options)
+        const waiting = yield* Effect.forkChild(pool.client`SELECT 1`, { startImmediately: true })
+        yield* eventually(() => pool.admission.observer.createFailed > 1)
+        yield* Fiber.interrupt(waiting)
       }
     })
   )

@@ -54,14 +54,37 @@ export const endsSession = ({ reason }: SqlError): boolean => {
 const sessionEnds = new Set(["57P01", "57P02", "25P03", "57P05"])
 
 /**
- * Whether another attempt to connect must fail the same way: credentials that are wrong, a database that isn't there.
- * Attempts all the same would only help to get the account locked.
+ * Whether another attempt to connect must fail the same way: credentials or settings that are wrong, a database that
+ * isn't there, a server without TLS. Attempts all the same would only help to get the account locked.
  */
 export const isPermanent = (error: unknown): boolean => {
   if (!isSqlError(error)) return false
   const { _tag, cause } = error.reason
-  return _tag === "AuthenticationError" || _tag === "AuthorizationError" || sqlState(cause) === "3D000"
+  return (
+    _tag === "AuthenticationError" ||
+    _tag === "AuthorizationError" ||
+    sqlState(cause) === "3D000" ||
+    (_tag === "ConnectionError" &&
+      error.reason.operation === "connect" &&
+      cause instanceof Error &&
+      isRefused(error.message, cause))
+  )
 }
+
+/**
+ * Settings are refused before a socket is opened: by Node with a code, by sql-pg without one and with a message that
+ * is its prefix and the cause's. Whatever else fails without a code, a socket of the application's own, say, may heal.
+ */
+const isRefused = (message: string, cause: Error): boolean => {
+  const code = sqlState(cause)
+  if (code !== undefined) return code === "ERR_SOCKET_BAD_PORT" || code.startsWith("ERR_INVALID_")
+  return (
+    (message === `${prefix}${cause.message}` && message !== `${prefix}Connection timed out`) ||
+    message === `${prefix}Server refused TLS`
+  )
+}
+
+const prefix = "PgConnection: "
 
 const sqlState = (cause: unknown): string | undefined =>
   hasProperty(cause, "code") && typeof cause.code === "string" ? cause.code : undefined
