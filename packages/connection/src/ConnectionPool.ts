@@ -65,14 +65,15 @@ export interface Options<A, E, R> {
   /** How long making one may take before it counts as failed. Default 30 seconds. */
   readonly createTimeout?: Duration.Input | undefined
   /**
-   * When to try again after a failure to make one. While it goes on, callers wait. When it ends, they fail with the last
+   * When to try again after a failure to make one. Its input is the failure: of `acquire`, or the pool's `AcquireTimeout`
+   * when `createTimeout` was over, or a defect. While it goes on, callers wait. When it ends, they fail with the last
    * failure, unless connections in use may still come back to them. Default: exponential from 10 ms to 5 s, jittered,
    * without end.
    */
   readonly createRetry?: Schedule.Schedule<unknown, E, unknown, R> | undefined
   /**
    * After `failures` (default 8) failed attempts in a row callers are answered with the last failure at once, as long as
-   * no connection is open, while an attempt every `probeInterval` (default 500 ms) or less tells when to go on. `false`
+   * no connection is open, while an attempt every `probeInterval` (default 500 ms) tells when to go on. `false`
    * switches it off.
    */
   readonly breaker?:
@@ -125,8 +126,9 @@ export interface Options<A, E, R> {
   /**
    * Idle connections are checked every `interval` (default 30 seconds) with `check` (default: `validate`), which may take
    * `timeout` (default 5 seconds). What checks and leases find moves the connection's score by the `policy`; one that is
-   * not healthy is destroyed, and so is one whose check does not end when it is interrupted. At most two are checked at a time, and none while a caller
-   * waits; but a caller that finds the only free connection under a check waits for its end. `false` switches background
+   * not healthy is destroyed, and so is one whose check does not end within a second of its interruption. At most two are checked at a time, the
+   * last free one only if it is alone, and none while a caller waits; but a caller that finds the only free connection
+   * under a check waits for its end. `false` switches background
    * checks off.
    */
   readonly health?:

@@ -154,12 +154,35 @@ describe("the score", () => {
 })
 
 describe("background checks", () => {
+  it.effect("a check that cleans up when it is interrupted costs its connection 25 points, not its life", () =>
+    Effect.gen(function* () {
+      const { answers, pool } = yield* openChecked()
+      const first = yield* touch(pool)
+      answers.next = Effect.onInterrupt(Effect.never, () => Effect.sleep(500))
+      yield* TestClock.adjust(30_000 + 5500)
+      assert.deepInclude(yield* infoOf(pool, first), { state: "idle", score: 75 })
+    })
+  )
+
+  it.effect("the last free connection is left alone while others are checked", () =>
+    Effect.gen(function* () {
+      const { answers, pool } = yield* openChecked({ max: 2 })
+      yield* Effect.scoped(Effect.andThen(ConnectionPool.get(pool), touch(pool)))
+      answers.next = Effect.never
+      yield* TestClock.adjust(30_000)
+      const states = (yield* ConnectionPool.connections(pool)).map(({ state }) => state).sort()
+      assert.deepStrictEqual(states, ["checking", "idle"])
+      yield* touch(pool)
+    })
+  )
+
   it.effect("a connection whose check cannot be ended is destroyed: the check may still be at it", () =>
     Effect.gen(function* () {
       const { answers, pool } = yield* openChecked()
       const first = yield* touch(pool)
       answers.next = Effect.uninterruptible(Effect.never)
-      yield* TestClock.adjust(30_000 + 4999)
+      // 5 seconds to answer, one to react to the interruption.
+      yield* TestClock.adjust(30_000 + 5999)
       assert.isDefined(yield* infoOf(pool, first))
       yield* TestClock.adjust(1)
       assert.isUndefined(yield* infoOf(pool, first))

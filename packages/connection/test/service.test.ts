@@ -244,7 +244,7 @@ describe("errors", () => {
   it.effect("Effect.catchTag takes every PoolError", () =>
     Effect.gen(function* () {
       const message = yield* Effect.catchTag(nested, "PoolError", (error) => Effect.succeed(error.message))
-      assert.strictEqual(message, 'Pool "app/Small" is exhausted (max 1) and the call does not wait')
+      assert.strictEqual(message, 'Pool "app/Small" has no item to hand out at once (max 1) and the call does not wait')
     }).pipe(Effect.provide(Small.layer))
   )
 

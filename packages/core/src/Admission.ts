@@ -264,10 +264,14 @@ export class Admission<A, out E = unknown> {
         this.observer.emit({ _tag: "Draining" })
         this.failWaiters(Effect.fail(this.#refusals.closed), "closed")
       }
-      return Effect.andThen(
-        this.#watch.until(() => this.used === 0, grace),
-        this.close(0)
+      // Once begun it goes on, also if whoever asked for it stops waiting.
+      this.background.fork(
+        Effect.andThen(
+          this.#watch.until(() => this.used === 0, grace),
+          this.close(0)
+        )
       )
+      return this.#watch.until(() => this.hasEnded, Infinity)
     })
   }
 
@@ -302,6 +306,7 @@ export class Admission<A, out E = unknown> {
     this.#atEnd = []
     for (const f of atEnd) f()
     this.observer.emit({ _tag: "Closed" })
+    this.changed()
     this.background.interruptAll()
   }
 
@@ -361,12 +366,14 @@ export class Admission<A, out E = unknown> {
     }
     if (timeout <= 0) {
       this.observer.exhausted++
+      if (this.lifecycle === "open") this.store.turnedAway()
       return Effect.fail(this.lifecycle === "suspended" ? this.#refusals.suspended : this.#refusals.exhausted)
     }
     const refusal = this.store.refusal()
     if (refusal !== undefined) return refusal
     if (this.waiters.size >= this.maxWaiters) {
       this.observer.exhausted++
+      if (this.waiters.size === 0) this.store.turnedAway()
       return Effect.fail(this.#refusals.queueFull)
     }
     return undefined

@@ -38,12 +38,13 @@ export class Background {
   }
 
   /**
-   * Runs `effect` for at most `timeout` milliseconds. The callbacks must not throw. The returned function interrupts it
-   * and leaves it `grace` milliseconds to react.
+   * Runs `effect` for at most `timeout` milliseconds; then it is interrupted, and has `grace` milliseconds (default 0) to
+   * react before `done` is called. The callbacks must not throw. The returned function ends it early in the same way.
    */
   run<A, E>(options: {
     readonly effect: Effect.Effect<A, E>
     readonly timeout: number
+    readonly grace?: number | undefined
     /** `isStuck` says that the effect was given up and has not reacted to that. */
     readonly done: (exit: Exit.Exit<A, E> | undefined, isStuck: boolean) => void
     readonly late?: ((exit: Exit.Exit<A, E>) => void) | undefined
@@ -54,25 +55,32 @@ export class Background {
       options.done(exit, false)
       return () => {}
     }
-    let isSettled = false
-    let cancelTimeout: (() => void) | undefined
-    const giveUp = (): void => {
-      isSettled = true
+    let state: "running" | "overdue" | "settled" = "running"
+    let cancelTimer: (() => void) | undefined
+    const settle = (exit: Exit.Exit<A, E> | undefined, isStuck: boolean): void => {
+      state = "settled"
+      cancelTimer?.()
+      options.done(exit, isStuck)
+    }
+    const stop = (grace: number): void => {
+      cancelTimer?.()
+      cancelTimer = grace > 0 ? this.after(grace, () => settle(undefined, true)) : undefined
       fiber.interruptUnsafe()
-      options.done(undefined, fiber.pollUnsafe() === undefined)
+      if (grace <= 0 && state !== "settled") settle(undefined, true)
     }
     fiber.addObserver((exit) => {
-      if (isSettled) return options.late?.(exit)
-      isSettled = true
-      cancelTimeout?.()
-      options.done(exit, false)
+      if (state === "running") return settle(exit, false)
+      if (state === "overdue") settle(undefined, false)
+      options.late?.(exit)
     })
-    if (options.timeout !== Infinity) cancelTimeout = this.after(options.timeout, giveUp)
+    if (options.timeout !== Infinity) {
+      cancelTimer = this.after(options.timeout, () => {
+        state = "overdue"
+        stop(options.grace ?? 0)
+      })
+    }
     return (grace) => {
-      if (isSettled) return
-      cancelTimeout?.()
-      cancelTimeout = this.after(grace, giveUp)
-      fiber.interruptUnsafe()
+      if (state !== "settled") stop(grace)
     }
   }
 

@@ -174,8 +174,11 @@ export class Lease<A> {
   run(): Effect.Effect<any, any, any> {
     const { body, isOptional } = this.request
     const item = this.entry!.value
-    if (isOptional) return body === undefined ? Exit.succeed(Option.some(item)) : Effect.asSome(body(item))
-    return body === undefined ? Exit.succeed(item) : body(item)
+    if (body === undefined) return Exit.succeed(isOptional ? Option.some(item) : item)
+    const effect = body(item)
+    // The run loop ends a fiber over anything else without running its exit handlers.
+    if (!Effect.isEffect(effect)) return Exit.die(new TypeError("the function given to a pool must return an Effect"))
+    return isOptional ? Effect.asSome(effect) : effect
   }
 
   /** Ends the lease, whatever it was doing. Only the first call counts. */

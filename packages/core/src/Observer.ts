@@ -4,6 +4,8 @@
  *
  * @since 0.1.0
  */
+import * as Cause from "effect/Cause"
+import * as Formatter from "effect/Formatter"
 import type { CoarseClock } from "./CoarseClock.ts"
 import { Histogram } from "./data/Histogram.ts"
 import { type DestroyReason, destroyReasons, type Detail, type PoolEvent } from "./PoolEvent.ts"
@@ -51,5 +53,20 @@ export class Observer {
     if (!this.isListening) return
     const event = { ...detail, pool: this.#pool, at: this.#clock.wall() } as PoolEvent
     for (const listener of this.#listeners) listener(event)
+  }
+}
+
+/**
+ * A failure in words, whatever the application failed with: telling of a failure must not be one.
+ *
+ * @category formatting
+ * @since 0.1.0
+ */
+export const inWords = (cause: Cause.Cause<unknown>): string => {
+  try {
+    const error = Cause.squash(cause)
+    return error instanceof Error || typeof error !== "object" ? String(error) : Formatter.format(error)
+  } catch {
+    return "a failure that cannot be shown"
   }
 }

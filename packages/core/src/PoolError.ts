@@ -86,7 +86,7 @@ export class Exhausted extends Schema.TaggedError<Exhausted>("effect-pools/PoolE
     return true
   }
   override get message(): string {
-    return `Pool "${this.pool}" is exhausted (max ${this.max}) and the call does not wait`
+    return `Pool "${this.pool}" has no item to hand out at once (max ${this.max}) and the call does not wait`
   }
 }
 

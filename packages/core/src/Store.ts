@@ -24,6 +24,8 @@ export interface Store<A, E> {
   giveBack(entry: Entry<A>, lease: Lease<A>, exit: Exit.Exit<unknown, unknown>, now: number): void
   /** Something changed that may call for items: a waiter, a destroyed item, a resize. */
   replenish(): void
+  /** A caller that does not wait found nothing: there may be too few items for those who come next. */
+  turnedAway(): void
   /** Whether a lease that takes part only if an item is idle may still get one. */
   mayOffer(): boolean
   /** Why nobody can be served for the time being, if waiting is pointless. */

@@ -37,6 +37,7 @@ abstract class Plain implements Store<Item, never> {
 
   abstract take(): Item | undefined
   abstract giveBack(item: Item, lease: Lease<Item>, exit: Exit.Exit<unknown, unknown>, now: number): void
+  turnedAway(): void {}
   abstract mayOffer(): boolean
   abstract resized(): void
 

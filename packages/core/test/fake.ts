@@ -59,6 +59,7 @@ class FakeStore implements Store.Store<string, never> {
   }
 
   replenish(): void {}
+  turnedAway(): void {}
   mayOffer(): boolean {
     return false
   }

@@ -35,7 +35,10 @@ describe("messages", () => {
       reasons.AcquireTimeout.message,
       'Pool "db": no item within 5000 ms (2 used, 0 idle, 1 being created, 7 waiting, max 3)'
     )
-    assert.strictEqual(reasons.Exhausted.message, 'Pool "db" is exhausted (max 3) and the call does not wait')
+    assert.strictEqual(
+      reasons.Exhausted.message,
+      'Pool "db" has no item to hand out at once (max 3) and the call does not wait'
+    )
     assert.strictEqual(reasons.QueueFull.message, 'Pool "db" has 100 callers waiting already')
     assert.strictEqual(reasons.Suspended.message, 'Pool "db" is suspended and the call does not wait')
     assert.strictEqual(reasons.Closed.message, 'Pool "db" is closed')

@@ -1,4 +1,4 @@
-import { type Admission, Background, type PoolError } from "@effect-pools/core"
+import { type Admission, Background, Observer, type PoolError } from "@effect-pools/core"
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -75,7 +75,7 @@ export class Creation<A, E> {
   }
 
   lastFailure(): string | undefined {
-    return this.#lastCause === undefined ? undefined : String(Cause.squash(this.#lastCause))
+    return this.#lastCause === undefined ? undefined : Observer.inWords(this.#lastCause)
   }
 
   start(): void {
@@ -140,7 +140,14 @@ export class Creation<A, E> {
 
   #failed(cause: Cause.Cause<E | PoolError.PoolError>, now: number, took: number): void {
     const { background, clock, lifecycle, observer } = this.#admission
-    if (lifecycle === "closed") return
+    if (lifecycle === "closed" && Cause.hasInterruptsOnly(cause)) {
+      return observer.emit({
+        _tag: "ItemCreateFailed",
+        took,
+        failures: this.failures,
+        cause: "called off by the close"
+      })
+    }
     // The failure is handed to callers, whom nobody interrupted.
     if (Cause.hasInterruptsOnly(cause)) cause = Cause.die(new Error("acquire was interrupted from within"))
     this.failures++
@@ -150,21 +157,22 @@ export class Creation<A, E> {
       _tag: "ItemCreateFailed",
       took,
       failures: this.failures,
-      cause: String(Cause.squash(cause))
+      cause: Observer.inWords(cause)
     })
     if (this.failures === 1) {
       this.#admission.warn(`Pool "${this.#admission.name}": a connection could not be made`, cause)
     }
+    if (lifecycle === "closed") return
     if (this.failures >= this.#options.breakerFailures) this.#break(cause)
     // Of several attempts that fail together the first decides.
     if (this.#isDeciding || this.#retryAt > now) return this.#creator.replenish()
     this.#isDeciding = true
     background.run({
       effect: Effect.suspend(() => this.#nextDelay(clock.wall(), Cause.squash(cause))),
-      timeout: Infinity,
+      timeout: this.#options.createTimeout,
       done: (exit) => {
         this.#isDeciding = false
-        this.#decided(exit!, cause)
+        this.#decided(exit ?? Exit.die(new Error("createRetry took longer than createTimeout to decide")), cause)
       }
     })
   }
@@ -186,7 +194,7 @@ export class Creation<A, E> {
     const pace = this.#options.breakerProbe
     if (Exit.isSuccess(exit)) {
       // At least a millisecond: an acquire that fails at once must not be tried in a loop.
-      this.#retryAt = now + Math.max(1, this.isBroken ? Math.min(exit.value, pace) : exit.value)
+      this.#retryAt = now + (this.isBroken ? pace : Math.max(1, exit.value))
       this.#refillAt = this.#retryAt
     } else {
       // The schedule is over: those who wait learn why, and whoever comes next starts it anew.
@@ -205,7 +213,7 @@ export class Creation<A, E> {
       _tag: "BackgroundFailure",
       during: "retry",
       item: undefined,
-      cause: String(Cause.squash(cause))
+      cause: Observer.inWords(cause)
     })
     this.#admission.warn(`Pool "${name}": createRetry failed`, cause)
   }
@@ -214,7 +222,7 @@ export class Creation<A, E> {
     const { name, observer } = this.#admission
     if (!this.isBroken) {
       this.isBroken = true
-      observer.emit({ _tag: "BreakerOpened", failures: this.failures, cause: String(Cause.squash(cause)) })
+      observer.emit({ _tag: "BreakerOpened", failures: this.failures, cause: Observer.inWords(cause) })
       this.#admission.warn(
         `Pool "${name}": ${this.failures} attempts to make a connection failed in a row. Callers are answered with the` +
           ` failure at once; an attempt every ${this.#options.breakerProbe} ms will tell when to go on`,
@@ -253,7 +261,7 @@ export class Creation<A, E> {
 
   #cleanUpFailed(cause: Cause.Cause<unknown>): void {
     const { name, observer } = this.#admission
-    observer.emit({ _tag: "BackgroundFailure", during: "destroy", item: undefined, cause: String(Cause.squash(cause)) })
+    observer.emit({ _tag: "BackgroundFailure", during: "destroy", item: undefined, cause: Observer.inWords(cause) })
     this.#admission.warn(`Pool "${name}": cleaning up after a failed creation failed`, cause)
   }
 }

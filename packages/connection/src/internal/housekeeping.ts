@@ -78,6 +78,8 @@ export class Housekeeping<A, E> {
     this.#isStarting = true
     for (const connection of Array.from(this.#store.idleConnections())) {
       if (this.#checking >= MAX_CHECKING || admission.pending > 0) break
+      // The last free connection is checked only if it is alone.
+      if (this.#checking > 0 && admission.idle - this.#checking <= 1) break
       if (connection.state !== "idle" || now < this.#checkDue(connection)) continue
       this.#checking++
       this.#store.startCheck(connection, options.check, () => {

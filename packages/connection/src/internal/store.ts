@@ -3,6 +3,7 @@ import {
   Background,
   type Lease,
   LinkedList,
+  Observer,
   type PoolEvent,
   type PoolStats,
   type Store
@@ -102,8 +103,8 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
     // Destroyed under its holder when the grace of a close was over.
     if (connection.state === "destroyed") return
     connection.lastUsed = now
-    connection.provenAt = now
     if (Exit.isSuccess(exit)) {
+      connection.provenAt = now
       if (connection.score < 100 || connection.errors > 0) this.options.rules.success(connection)
     } else {
       this.#judge(connection, exit.cause)
@@ -182,13 +183,13 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
     const { rules } = this.options
     if (verdict === "fine") rules.success(connection)
     else rules.failure(connection)
-    if (verdict === "fatal" || !rules.isHealthy(connection)) this.condemn(connection, "unhealthy")
     this.admission.observer.emit({
       _tag: "ItemHealth",
       item: connection.id,
       score: connection.score,
       errors: connection.errors
     })
+    if (verdict === "fatal" || !rules.isHealthy(connection)) this.condemn(connection, "unhealthy")
   }
 
   /** Destroys a connection now if it is idle, else when whatever is going on with it ends. */
@@ -259,8 +260,9 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
   #unmetDemand(): number {
     const { lifecycle, pending } = this.admission
     if (lifecycle !== "open") return 0
+    const { concurrency, maxUses } = this.options
     const expected = this.#validations.expected + this.#resets.expected + this.creation.expected
-    return pending - expected * this.options.concurrency
+    return pending - expected * Math.min(concurrency, maxUses)
   }
 
   /** Whether one of them may have a connection made. */
@@ -269,8 +271,14 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
   }
 
   #wantsConnection(): boolean {
-    const { creating, idle, min, used } = this.admission
+    const { creating, idle, lifecycle, min, used } = this.admission
+    if (lifecycle === "draining" || lifecycle === "closed") return false
     return idle + used + creating < min || this.#demandsConnection() || (this.creation.wantsProbe && creating === 0)
+  }
+
+  turnedAway(): void {
+    const { creation } = this
+    if (creation.expected === 0 && creation.mayStart(this.admission.clock.now(), true)) creation.start()
   }
 
   mayOffer(): boolean {
@@ -407,6 +415,8 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
     this.#tasks.run({
       effect: Effect.suspend(() => f(connection.value)),
       timeout,
+      // A check may clean up after itself, with a cancel request say; nobody waits for it.
+      grace: during === "check" ? PATIENCE.interrupt : 0,
       done: (exit, isStuck) => {
         // A connection destroyed in the meantime is nobody's business any more.
         if (connection.state === "destroyed") return
@@ -506,12 +516,16 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
     this.creation.shutdown()
     this.#validations.stop()
     this.#resets.stop()
-    for (const connection of Array.from(this.idleConnections())) this.destroy(connection, "closed")
+    for (const connection of Array.from(this.idleConnections())) {
+      if (connection.state === "idle") this.destroy(connection, "closed")
+    }
     this.#tasks.cancel(this.options.destroyTimeout)
   }
 
   abandon(): void {
-    for (const connection of Array.from(this.all)) this.destroy(connection, "closed")
+    for (const connection of Array.from(this.all)) {
+      if (connection.state !== "destroyed") this.destroy(connection, "closed")
+    }
   }
 
   // Reporting --------------------------------------------------------------------------------------------------------
@@ -549,7 +563,7 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
       _tag: "BackgroundFailure",
       during,
       item: connection.id,
-      cause: String(Cause.squash(cause))
+      cause: Observer.inWords(cause)
     })
     const message = `Pool "${this.admission.name}": ${during} of connection ${connection.id} failed`
     // Of one that is known to be broken it was to be expected, unless it was its end that failed.

@@ -3,9 +3,10 @@ import { Background, LinkedList } from "@effect-pools/core"
 /**
  * How long a waiter is taken to be provided for by work that is under way, in milliseconds. After that something else is
  * started for it beside, as far as `max` and `maxCreating` go, so that one validation or connect that hangs holds nobody
- * up who could be served otherwise: the hedged requests of Dean and Barroso, "The Tail at Scale" (2013).
+ * up who could be served otherwise: the hedged requests of Dean and Barroso, "The Tail at Scale" (2013). `interrupt` is how
+ * long a check that was interrupted may take to end.
  */
-export const PATIENCE = { prepare: 250, create: 1000 } as const
+export const PATIENCE = { prepare: 250, create: 1000, interrupt: 1000 } as const
 
 interface Job extends LinkedList.Linked<Job> {
   readonly until: number

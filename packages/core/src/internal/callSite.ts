@@ -10,7 +10,7 @@ export const captureCallSite = (): CallSite => known ?? new Error()
 /** The first line of the stack that lies outside of this library and of what runs it. */
 export const describeCallSite = (site: CallSite | undefined): string | undefined => {
   const lines = site?.stack?.split("\n").slice(1) ?? []
-  return lines.find((line) => !OWN.test(line))?.trim()
+  return lines.find((line) => !isOwn(line))?.trim()
 }
 
 /**
@@ -28,13 +28,13 @@ export const atCallSite = <A>(site: CallSite | undefined, f: () => A): A => {
 
 let known: CallSite | undefined
 
+/** The folder of this library's packages when they are not installed but developed: as this file's own frame has it. */
+const home = /([^\s(]*[/\\])core[/\\](?:src|dist)[/\\]internal[/\\]callSite\.[jt]s/.exec(new Error().stack ?? "")?.[1]
+
 /** Frames of this library, of Effect and of the runtime. */
-const OWN = new RegExp(
-  [
-    String.raw`@effect-pools[/\\]`,
-    String.raw`[/\\]packages[/\\](?:core|connection|postgres)[/\\](?:src|dist)[/\\]`,
-    String.raw`[/\\]effect[/\\](?:src|dist)[/\\]`,
-    String.raw`\bnode:`,
-    "<anonymous>"
-  ].join("|")
-)
+const isOwn = (line: string): boolean =>
+  OWN.test(line) || (home !== undefined && PACKAGES.some((name) => line.includes(`${home}${name}`)))
+
+const PACKAGES = ["core/src/", "core/dist/", "connection/src/", "connection/dist/", "postgres/src/", "postgres/dist/"]
+
+const OWN = /@effect-pools[/\\]|[/\\]effect[/\\](?:src|dist)[/\\]|\bnode:|<anonymous>/

@@ -7,6 +7,7 @@
  * a pool that is handed round without ever waiting does not keep timers and sockets from their turn.
  */
 import type * as Effect from "effect/Effect"
+import { MixedScheduler } from "effect/Scheduler"
 import type { Waiter } from "../Waiter.ts"
 
 const PER_TURN = 1024
@@ -14,6 +15,8 @@ const PER_TURN = 1024
 let ready: Array<Waiter<any>> = []
 let isScheduled = false
 const settled = Promise.resolve()
+/** Nobody's in particular: a fiber's own scheduler may be stopped, or stepped by hand. */
+const scheduler = new MixedScheduler()
 
 /** Ends a wait with `answer`: the lease itself if it holds an item now. */
 export const wake = (waiter: Waiter<any>, answer: Effect.Effect<any, any, any>): void => {
@@ -29,14 +32,21 @@ const drain = (): void => {
   // Those woken here may wake others, which join the end of the same list.
   while (woken < ready.length && woken < PER_TURN) {
     const waiter = ready[woken++]!
-    // Has no effect on a fiber that was interrupted in the meantime; its lease has seen to the item.
-    waiter.resume(waiter.answer!)
+    try {
+      // Has no effect on a fiber that was interrupted in the meantime; its lease has seen to the item.
+      waiter.resume(waiter.answer!)
+    } catch (error) {
+      // An observer of the fiber threw: the application's bug, to be seen, but not to stop everybody else.
+      scheduler.makeDispatcher().scheduleTask(() => {
+        throw error
+      }, 0)
+    }
   }
   if (woken === ready.length) {
     ready = []
     isScheduled = false
   } else {
     ready = ready.slice(woken)
-    ready[0]!.lease.fiber!.currentDispatcher.scheduleTask(drain, 0)
+    scheduler.makeDispatcher().scheduleTask(drain, 0)
   }
 }
