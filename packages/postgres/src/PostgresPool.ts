@@ -325,7 +325,7 @@ const makePool = ({ config, pool: options, reset }: Sorted) =>
       ...options,
       acquire,
       reset: (connection) => {
-        const { tidy } = sessions.get(connection)!
+        const tidy = sessions.get(connection)!.tidy(pool!.name)
         return clean === undefined
           ? tidy
           : Effect.flatMap(tidy, (isFit): Effect.Effect<unknown, unknown> =>

@@ -7,6 +7,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Logger from "effect/Logger"
 import * as Queue from "effect/Queue"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import * as Redacted from "effect/Redacted"
@@ -374,6 +375,23 @@ describe("a transaction that is left behind", () => {
       const pool = yield* prepare()
       const pid = yield* ConnectionPool.use(pool, leave("SELECT 1"))
       assert.deepStrictEqual(yield* inTransaction(pool), { open: false, rows: 0, pid })
+    })
+  )
+
+  it.live("is told of, with the names of pool and session", () =>
+    Effect.gen(function* () {
+      const told: Array<unknown> = []
+      const logger = Logger.make(({ message }) => void told.push(message))
+      const pool = yield* PostgresPool.make({ url: server.url, name: "told", max: 1 }).pipe(
+        Effect.provide([Reactivity.layer, Logger.layer([logger])])
+      )
+      const pid = yield* ConnectionPool.use(pool, (connection) =>
+        Effect.as(connection.query("BEGIN"), connection.processId)
+      )
+      yield* pool.client`SELECT 1`
+      assert.strictEqual(told.length, 1)
+      assert.include(String(told[0]), 'Pool "told"')
+      assert.include(String(told[0]), `session ${pid} `)
     })
   )
 

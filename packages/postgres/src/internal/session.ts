@@ -61,14 +61,19 @@ export class Session {
    * Makes sure that no transaction is left open. `false` says that the session is no longer fit for use. Costs nothing
    * unless there is something to do.
    */
-  get tidy(): Effect.Effect<boolean, SqlError> {
+  tidy(pool: string): Effect.Effect<boolean, SqlError> {
     const connection = this.#connection!
     // A statement that outlived its lease answers whoever comes next.
     if (inside(connection).consumer !== undefined) return unfit
     if (this.#status === "idle") return fit
     const wasOpen = this.#status !== "unknown"
     return Effect.andThen(
-      wasOpen ? Effect.logWarning("A lease ended inside a transaction, which is rolled back now") : Effect.void,
+      wasOpen
+        ? Effect.logWarning(
+            `Pool "${pool}": a lease of session ${connection.processId} ended inside a transaction, which is ` +
+              "rolled back now"
+          )
+        : Effect.void,
       // Outside of a transaction the server takes it with a warning.
       Effect.map(connection.query("ROLLBACK"), () => this.#socket === undefined || this.#status === "idle")
     )
