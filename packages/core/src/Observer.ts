@@ -65,7 +65,7 @@ export class Observer {
 export const inWords = (cause: Cause.Cause<unknown>): string => {
   try {
     const error = Cause.squash(cause)
-    return error instanceof Error || typeof error !== "object" ? String(error) : Formatter.format(error)
+    return error instanceof Error ? String(error) : typeof error === "string" ? error : Formatter.format(error)
   } catch {
     return "a failure that cannot be shown"
   }
