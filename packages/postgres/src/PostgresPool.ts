@@ -109,7 +109,7 @@ export interface Options extends ConnectionOptions, PoolOptions {
  *
  * A client fails with nothing but `SqlError`. When the pool can't give it a connection, the reason is a
  * `ConnectionError` whose `cause` is the `PoolError`; it is retryable if the `PoolError` is, that is unless the pool is
- * closed. When connecting fails, the `SqlError` is that of the attempt, once its retries or the caller's deadline are
+ * closed. So does a statement that is cut off when the pool's `closeGrace` is over. When connecting fails, the `SqlError` is that of the attempt, once its retries or the caller's deadline are
  * over: a database that does not answer. Wrong credentials and a URL that can't be read are not retried.
  *
  * A connection whose session has died leaves the pool at once, also while idle. One whose statement was cancelled goes
@@ -144,8 +144,8 @@ export const make = (
 ): Effect.Effect<PostgresPool, InvalidOptions.InvalidOptions, Scope.Scope | Reactivity.Reactivity> =>
   Effect.gen(function* () {
     const sorted = yield* InvalidOptions.check(() => sortOptions(options))
-    const pool = yield* makePool(sorted)
-    return Object.assign(pool, { client: yield* makeClient(pool, sorted) })
+    const { isEnding, pool } = yield* makePool(sorted)
+    return Object.assign(pool, { client: yield* makeClient(pool, isEnding, sorted) })
   })
 
 /**
@@ -333,7 +333,7 @@ const makePool = ({ config, pool: options, reset }: Sorted) =>
             )
       }
     })
-    return pool
+    return { pool, isEnding: (connection: PgConnection.PgConnection) => sessions.get(connection)!.isEnding }
   })
 
 /** The services of one pool. A `Reactivity` that the application has is used, as `PgClient.layer` does. */

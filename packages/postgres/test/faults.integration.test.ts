@@ -2,6 +2,7 @@ import type { PgConnection } from "@effect/sql-pg"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { ConnectionPool } from "@effect-pools/connection"
 import { PostgresPool } from "@effect-pools/postgres"
+import type { PoolError } from "@effect-pools/core"
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -129,13 +130,66 @@ describe("sessions of the server", () => {
     Effect.gen(function* () {
       const observer = yield* observe(server)
       const scope = yield* Scope.make()
-      const pool = yield* Scope.provide(makePool({ closeGrace: 0 }), scope)
-      const sleeper = yield* Effect.forkChild(Effect.flip(pool.client`SELECT pg_sleep(60)`))
-      yield* busyBackend(observer, pool.name)
+      const pool = yield* Scope.provide(makePool({ closeGrace: 0, max: 20, maxCreating: 20 }), scope)
+      const sql = pool.client
+      const sleep = sql`SELECT pg_sleep(60)`
+      const statements: ReadonlyArray<Effect.Effect<unknown, SqlError>> = [
+        sleep,
+        sleep.raw,
+        sleep.values,
+        sleep.unprepared,
+        Stream.runDrain(sleep.stream),
+        sql.withTransaction(sleep),
+        sql.withTransaction(sql.withTransaction(sleep)),
+        Effect.scoped(Effect.flatMap(sql.reserve, (connection) => connection.executeRaw("SELECT pg_sleep(60)", [])))
+      ]
+      const sleepers = yield* Effect.forEach(statements, (statement) => Effect.forkChild(Effect.flip(statement)))
+      // This one has its connection, and nothing runs on it when it goes.
+      const between = yield* Effect.forkChild(
+        Effect.flip(
+          sql.withTransaction(
+            Effect.andThen(
+              eventually(() => pool.admission.hasEnded),
+              sql`SELECT 1`
+            )
+          )
+        )
+      )
+      yield* eventually(() => pool.admission.used === statements.length + 1)
+      yield* Effect.repeat(observer.asleep(pool.name), { until: (count) => count === statements.length })
       yield* Scope.close(scope, Exit.void)
       assert.deepStrictEqual(yield* observer.backends(pool.name), [])
-      // Whichever comes first, the answer to the cancel request or the end of the connection.
-      assert.include(["StatementTimeoutError", "ConnectionError"], (yield* Fiber.join(sleeper)).reason._tag)
+      for (const error of yield* Effect.forEach([...sleepers, between], (fiber) => Fiber.join(fiber))) {
+        assert.strictEqual(error.reason._tag, "ConnectionError")
+        assert.strictEqual(error.isRetryable, false)
+        assert.strictEqual((error.reason.cause as PoolError.PoolError).reason._tag, "Closed")
+      }
+    })
+  )
+
+  it.live("one that fails while the grace of a close lasts fails with its own error", () =>
+    Effect.gen(function* () {
+      const observer = yield* observe(server)
+      const scope = yield* Scope.make()
+      const pool = yield* Scope.provide(makePool(), scope)
+      const sleepers = yield* Effect.forEach([0, 1], () =>
+        Effect.forkChild(Effect.flip(pool.client`SELECT pg_sleep(60)`))
+      )
+      yield* Effect.repeat(observer.asleep(pool.name), { until: (count) => count === 2 })
+      const close = yield* Effect.forkChild(Scope.close(scope, Exit.void))
+      yield* eventually(() => pool.admission.lifecycle === "closed")
+      const [first, second] = yield* observer.backends(pool.name)
+      yield* observer.query("SELECT pg_cancel_backend($1)", [first])
+      yield* observer.terminate(second!)
+      const tags = yield* Effect.forEach(sleepers, (sleeper) =>
+        Effect.map(Fiber.join(sleeper), ({ reason }) => [reason._tag, String(reason.cause)] as const)
+      )
+      assert.sameMembers(
+        tags.map(([tag]) => tag),
+        ["StatementTimeoutError", "ConnectionError"]
+      )
+      for (const [, cause] of tags) assert.notInclude(cause, "is closed")
+      yield* Fiber.join(close)
     })
   )
 

@@ -94,6 +94,14 @@ export const observe = (server: Server) =>
       /** The process ids of the sessions with this application name. */
       backends: (name: string) =>
         numbers("SELECT pid FROM pg_stat_activity WHERE application_name = $1 ORDER BY 1", [name]),
+      /** How many sessions with this application name run `pg_sleep`. */
+      asleep: (name: string) =>
+        Effect.map(
+          numbers("SELECT count(*) FROM pg_stat_activity WHERE application_name = $1 AND wait_event = 'PgSleep'", [
+            name
+          ]),
+          ([count]) => count!
+        ),
       /** Ends sessions, and returns when their processes are gone. */
       terminate: (pid: number) => numbers("SELECT pg_terminate_backend($1, 5000)::int", [pid]),
       /** Ends when a session is in this state. */

@@ -12,25 +12,35 @@ import type { Borrower, Connection } from "effect/sql/SqlConnection"
 import { SqlError, UnknownError } from "effect/sql/SqlError"
 import * as Statement from "effect/sql/Statement"
 import * as Stream from "effect/Stream"
-import { endsSession, toSqlError } from "./errors.ts"
+import { endsSession, isCutOff, toSqlError } from "./errors.ts"
 import type { Sorted } from "./options.ts"
 
 type Pool = ConnectionPool.ConnectionPool<PgConnection.PgConnection, SqlError>
 
+/** `isEnding` says whether the pool is ending a connection's session. */
 export const makeClient = (
   pool: Pool,
+  isEnding: (connection: PgConnection.PgConnection) => boolean,
   { config, target }: Sorted
 ): Effect.Effect<PgClient.PgClient, never, Reactivity.Reactivity> => {
   const lease = withSqlErrors(ConnectionPool.get(pool))
   // A view of the connection that ends with the scope: who keeps it longer can do no harm.
   const reserve = Effect.flatMap(lease, (connection) => connection.pin)
+  const closed = PoolError.make(() => new PoolError.Closed({ pool: pool.name }))
+  /** What a statement fails with that the close of the pool has cut off, is the pool's refusal. */
+  const errorsOf =
+    (connection: PgConnection.PgConnection): Translate =>
+    (error) =>
+      pool.admission.lifecycle === "closed" && isEnding(connection) && isCutOff(error) ? toSqlError(closed) : error
   const borrower: Borrower = (f) =>
-    withSqlErrors(ConnectionPool.use(pool, (connection) => f(new ClientConnection(connection))))
+    withSqlErrors(ConnectionPool.use(pool, (connection) => f(new ClientConnection(connection, errorsOf(connection)))))
   const client = SqlClient.make({
     driver: "pg",
-    acquirer: Effect.map(lease, (connection) => new ClientConnection(connection)),
+    acquirer: Effect.map(lease, (connection) => new ClientConnection(connection, errorsOf(connection))),
     borrower,
-    transactionAcquirer: Effect.map(reserve, (connection) => new TransactionConnection(connection)),
+    transactionAcquirer: Effect.flatMap(lease, (connection) =>
+      Effect.map(connection.pin, (pinned) => new TransactionConnection(pinned, errorsOf(connection)))
+    ),
     prepareTransactionControls: true,
     commit,
     releaseSavepoint: (name) => `RELEASE SAVEPOINT ${name}`,
@@ -69,11 +79,15 @@ const withSqlErrors = <A, E, R>(
     error instanceof PoolError.PoolError ? toSqlError(error) : (error as Exclude<E, PoolError.PoolError>)
   )
 
+type Translate = (error: SqlError) => SqlError
+
 class ClientConnection implements Connection {
   readonly #connection: PgConnection.PgConnection
+  readonly #translate: Translate
 
-  constructor(connection: PgConnection.PgConnection) {
+  constructor(connection: PgConnection.PgConnection, translate: Translate) {
     this.#connection = connection
+    this.#translate = translate
   }
 
   execute(sql: string, params: ReadonlyArray<unknown>, transformRows: TransformRows | undefined) {
@@ -81,15 +95,15 @@ class ClientConnection implements Connection {
   }
 
   executeRaw(sql: string, params: ReadonlyArray<unknown>) {
-    return this.#connection.query(sql, params)
+    return Effect.mapError(this.#connection.query(sql, params), this.#translate)
   }
 
   executeValues(sql: string, params: ReadonlyArray<unknown>) {
-    return this.#connection.queryValues(sql, params)
+    return Effect.mapError(this.#connection.queryValues(sql, params), this.#translate)
   }
 
   executeValuesUnprepared(sql: string, params: ReadonlyArray<unknown>) {
-    return this.#connection.queryValues(sql, params, false)
+    return Effect.mapError(this.#connection.queryValues(sql, params, false), this.#translate)
   }
 
   executeUnprepared(sql: string, params: ReadonlyArray<unknown>, transformRows: TransformRows | undefined) {
@@ -97,13 +111,13 @@ class ClientConnection implements Connection {
   }
 
   executeStream(sql: string, params: ReadonlyArray<unknown>, transformRows: TransformRows | undefined) {
-    const stream = this.#connection.stream(sql, params)
+    const stream = Stream.mapError(this.#connection.stream(sql, params), this.#translate)
     return transformRows === undefined ? stream : Stream.mapArray(stream, (rows) => transformRows(rows) as typeof rows)
   }
 
   #rows(sql: string, params: ReadonlyArray<unknown>, prepare: boolean, transformRows: TransformRows | undefined) {
     return Effect.map(
-      this.#connection.query(sql, params, prepare),
+      Effect.mapError(this.#connection.query(sql, params, prepare), this.#translate),
       transformRows === undefined ? ({ rows }) => rows : ({ rows }) => transformRows(rows)
     )
   }
@@ -116,9 +130,12 @@ class ClientConnection implements Connection {
 class TransactionConnection extends ClientConnection {
   override execute(sql: string, params: ReadonlyArray<unknown>, transformRows: TransformRows | undefined) {
     const rows = super.execute(sql, params, transformRows)
-    return endsTransaction.test(sql) ? Effect.catchIf(rows, endsSession, () => Effect.succeed([])) : rows
+    return endsTransaction.test(sql) ? Effect.catchIf(rows, isOver, () => Effect.succeed([])) : rows
   }
 }
+
+/** A statement takes no lease: what it fails with that is a pool's refusal, is the close that has cut it off. */
+const isOver = (error: SqlError): boolean => endsSession(error) || error.reason._tag === "ConnectionError"
 
 const endsTransaction = /^(ROLLBACK|RELEASE SAVEPOINT)/
 

@@ -27,6 +27,10 @@ class FinalConnectionError extends ConnectionError {
   }
 }
 
+/** Whether a statement fails like this when its session is ended under it: by a cancel request, by the end itself. */
+export const isCutOff = ({ reason }: SqlError): boolean =>
+  reason._tag === "ConnectionError" || sqlState(reason.cause) === "57014"
+
 /** What an error of the body says about its connection. */
 export const classify: Health.Classify = (cause) => {
   let verdict: Health.Verdict = "fine"

@@ -38,6 +38,8 @@ export class Session {
   #status: TransactionStatus = "unknown"
   /** The end of the last chunk if it may hold the beginning of a `ReadyForQuery`. */
   #tail: Uint8Array | undefined
+  /** Whether the pool is ending it. */
+  isEnding = false
 
   /** Connects; closing the scope ends when the server has let go, or fails after `closeTimeout`. */
   static connect(
@@ -121,6 +123,7 @@ export class Session {
 
   /** A server that is busy reads its mail later: without this it would go on with what nobody waits for. */
   readonly #cancelRunning: Effect.Effect<void> = Effect.suspend(() => {
+    this.isEnding = true
     const connection = this.#connection!
     if (inside(connection).consumer === undefined) return Effect.void
     return Effect.ignore(Effect.timeout(Effect.interruptible(connection.interrupt), CANCEL_TIMEOUT))
