@@ -2,7 +2,7 @@
  * The demo as a process of its own, with a folder for whatever it might leave behind.
  */
 import { execFileSync, spawn } from "node:child_process"
-import { chmodSync, mkdtempSync, readdirSync, rmSync } from "node:fs"
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -29,6 +29,8 @@ class Demo {
   output = ""
   readonly exited: Promise<number | null>
   readonly kill: (signal: NodeJS.Signals) => void
+  /** As when its terminal is closed: the signal, and nobody to write to. */
+  readonly hangUp: () => void
   #onOutput = (): void => {}
 
   constructor(folder: string, args: ReadonlyArray<string>, env: NodeJS.ProcessEnv) {
@@ -47,6 +49,10 @@ class Demo {
     }
     this.exited = new Promise((resolve) => child.on("close", resolve))
     this.kill = (signal) => void child.kill(signal)
+    this.hangUp = () => {
+      for (const stream of [child.stdout, child.stderr]) stream.destroy()
+      child.kill("SIGHUP")
+    }
   }
 
   /** Until it has said this, or has exited. */
@@ -64,7 +70,21 @@ class Demo {
 
   /** Files in its folder, and processes that name it: the server's all do. */
   get leftBehind(): ReadonlyArray<string> {
-    const processes = execFileSync("ps", ["-eo", "pid,args"], { encoding: "utf8" }).split("\n")
-    return [...readdirSync(this.folder), ...processes.filter((line) => line.includes(this.folder))]
+    return [...readdirSync(this.folder), ...commandLines().filter((line) => line.includes(this.folder))]
   }
+}
+
+/** Of all processes. Linux tells by files: a slim image has no `ps`. */
+const commandLines = (): ReadonlyArray<string> => {
+  if (process.platform !== "linux") return execFileSync("ps", ["-eo", "pid,args"], { encoding: "utf8" }).split("\n")
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map((pid) => {
+      try {
+        return `${pid} ${readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ")}`
+      } catch {
+        // It has ended meanwhile.
+        return pid
+      }
+    })
 }
