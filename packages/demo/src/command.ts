@@ -11,6 +11,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
+import type { SqlError } from "effect/sql/SqlError"
 import { demo } from "./demo.ts"
 import * as Logger from "./logger.ts"
 import { flags, type Options } from "./options.ts"
@@ -40,9 +41,7 @@ const runDemo = Effect.fnUntraced(
       Effect.catchTag("ServerError", (error) => userError(error.message)),
       Effect.catchTag("ConfigError", (error) => userError(error.message)),
       Effect.catchTag("PlatformError", (error) => userError(error.message)),
-      Effect.catchReason("SqlError", "ConnectionError", ({ cause, message }) =>
-        userError(`${message}: ${cause instanceof Error ? cause.message : String(cause)}`)
-      )
+      Effect.catchTag("SqlError", (error) => userError(oneLine(error)))
     )
 )
 
@@ -71,6 +70,14 @@ const writeJson = Effect.fnUntraced(function* (file: string, result: DemoResult)
 /** The report has said what is wrong. */
 class Broken extends Schema.TaggedError<Broken>("effect-pools/demo/Broken")("Broken", {}) {
   override readonly [Runtime.errorReported] = false
+}
+
+/** What was tried, and the innermost cause of its failure: what the server or the system has said. */
+const oneLine = (error: SqlError): string => {
+  let cause: unknown = error
+  while (cause instanceof Error && cause.cause !== undefined) cause = cause.cause
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  return reason === error.message ? reason : `${error.message}: ${reason}`
 }
 
 /** Shown as it is, without a stack. */

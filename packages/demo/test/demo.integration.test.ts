@@ -1,10 +1,15 @@
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as PgConnection from "@effect/sql-pg/PgConnection"
+import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { eventually } from "../src/eventually.ts"
 import { DemoResult } from "../src/result.ts"
+import * as Server from "../src/server.ts"
 import { startDemo } from "./process.ts"
 
 describe("the demo", () => {
@@ -45,12 +50,56 @@ describe("the demo", () => {
   )
 })
 
+describe("a given server", () => {
+  const given = Effect.gen(function* () {
+    const server = yield* Server.open
+    const admin = yield* PgConnection.make({ url: server.url })
+    return { admin, url: new URL(Redacted.value(server.url)) }
+  }).pipe(Effect.provide([NodeServices.layer, ConfigProvider.layer(ConfigProvider.fromUnknown({}))]))
+
+  it.live("is told in one line when it cannot be used", () =>
+    Effect.gen(function* () {
+      const { admin, url } = yield* given
+      yield* admin.query(`create role guest login password 'guest'`)
+      const withUser = (name: string) => Object.assign(new URL(url), { username: name, password: name })
+      for (const [unusable, says] of [
+        [Object.assign(new URL(url), { pathname: "/nothing" }), `: database "nothing" does not exist`],
+        [withUser("nobody"), `: password authentication failed for user "nobody"`],
+        [withUser("guest"), ": permission denied for database postgres"]
+      ] as const) {
+        const demo = yield* startDemo([], { DATABASE_URL: unusable.href })
+        assert.strictEqual(yield* Effect.promise(() => demo.exited), 1)
+        assert.include(demo.output, says)
+        // The line is below a heading.
+        assert.strictEqual(demo.output.trim().split("\n").length, 2, demo.output)
+      }
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("keeps nothing of the demo's when the terminal is closed", () =>
+    Effect.gen(function* () {
+      const { admin, url } = yield* given
+      const schemas = Effect.map(
+        admin.query(`select nspname from pg_namespace where nspname like 'effect\\_pools\\_%'`),
+        ({ rows }) => rows.length
+      )
+      const demo = yield* startDemo(["--seconds", "5"], { DATABASE_URL: url.href })
+      yield* Effect.promise(() => demo.says("warm-up"))
+      assert.strictEqual(yield* schemas, 1)
+      demo.hangUp()
+      assert.strictEqual(yield* Effect.promise(() => demo.exited), 130, demo.output)
+      assert.strictEqual(yield* schemas, 0)
+    }).pipe(Effect.scoped)
+  )
+})
+
 describe("an interrupted demo", () => {
   for (const [signal, moment] of [
     ["SIGINT", "Starting PostgreSQL"],
     ["SIGINT", "warm-up"],
     ["SIGINT", "spike"],
-    ["SIGTERM", "steady"]
+    ["SIGTERM", "steady"],
+    ["SIGHUP", "warm-up"]
   ] as const) {
     it.live(`leaves nothing behind when ${signal} comes after it has said "${moment}"`, () =>
       Effect.gen(function* () {
