@@ -22,7 +22,11 @@ export const ordersAreConsistent = (
     const views = yield* Effect.map(observer.query(`select sum(views)::int as views from products`), (result) =>
       Number(result.rows[0]?.views)
     )
+    const unfinished = yield* Effect.map(observer.query(`select count(*)::int as count from unfinished`), (result) =>
+      Number(result.rows[0]?.count)
+    )
     return [
+      loadWasReal(ledger),
       invariant(
         "every confirmed order is there, and no other but those without an answer",
         lost === 0 && foreign === 0,
@@ -38,9 +42,30 @@ export const ordersAreConsistent = (
         "what must not be repeated was not",
         ledger.viewsConfirmed <= views && views <= ledger.viewsAsked,
         `${ledger.viewsConfirmed} views confirmed, ${views} counted, ${ledger.viewsAsked} asked for`
-      )
+      ),
+      noTransactionHandedOn(ledger, unfinished)
     ]
   })
+
+/**
+ * Else all others say less than they seem to.
+ */
+export const loadWasReal = (ledger: Ledger): Invariant =>
+  invariant(
+    "the load was real",
+    ledger.count("confirmed") > 0 && ledger.viewsConfirmed > 0,
+    `${ledger.count("confirmed")} orders and ${ledger.viewsConfirmed} views confirmed`
+  )
+
+/**
+ * That what was written in a transaction without a COMMIT is not there. `found` is what is.
+ */
+export const noTransactionHandedOn = ({ unfinished }: Ledger, found: number): Invariant =>
+  invariant(
+    "no open transaction is handed on",
+    unfinished > 0 && found === 0,
+    `${unfinished} left open with a row written, ${found} of the rows committed by someone else`
+  )
 
 /** A second or partial placement shows in what an order has changed elsewhere. */
 const contradictions = `

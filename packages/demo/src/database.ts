@@ -69,6 +69,8 @@ const tables = [
     price int not null,
     primary key ("order", product)
   )`,
+  // Written to in transactions that nobody commits.
+  `create table unfinished (id uuid primary key)`,
   `create index on orders (customer)`,
   `create index on orders (placed_at)`,
   `insert into customers (id) select generate_series(1, ${customers})`,

@@ -8,7 +8,7 @@ import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as Database from "./database.ts"
 import { activeHandles, noHandlesLeft } from "./handles.ts"
-import { allHeld, invariant, type Invariant } from "./invariants.ts"
+import { allHeld, invariant, type Invariant, serviceResumed } from "./invariants.ts"
 import { run, Run } from "./load.ts"
 import type { Options } from "./options.ts"
 import type { Findings, Part } from "./part.ts"
@@ -40,8 +40,14 @@ export const demo = Effect.fnUntraced(function* (options: Options, isTerminal: b
       }
     })
   )
-  const invariants = [everyRequestEnded(result.runs), yield* noPoolLeft, yield* noHandlesLeft(before)]
   const stageResults = result.runs.map(stageResult)
+  const invariants = [
+    everyRequestEnded(result.runs),
+    // The last stage comes after the faults.
+    serviceResumed(stageResults.at(-1)?.outcomes ?? {}),
+    yield* noPoolLeft,
+    yield* noHandlesLeft(before)
+  ]
   return {
     server: result.server,
     seconds: options.seconds,

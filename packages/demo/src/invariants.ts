@@ -49,3 +49,26 @@ export const nothingLeaked = (stats: PoolStats.PoolStats, items: number): Readon
 
 const destroyedInAll = (stats: PoolStats.PoolStats): number =>
   Object.values(stats.destroyed).reduce((sum, count) => sum + count, 0)
+
+/** The application's own answers, and failures of which a hurried user's impatience is the cause. */
+const answers = ["ok", "OutOfStock"]
+const impatience = ["TooBusy", "TooSlow"]
+/** How many of the others may fail. */
+const tolerance = 0.2
+
+/**
+ * That requests were answered again when the faults had ended. `outcomes` are those of a stage without faults.
+ *
+ * On a slow machine whoever is in a hurry gets nothing, and a short run asks for little: hence impatience does not
+ * count, and one may still meet a connection that had broken unnoticed.
+ */
+export const serviceResumed = (outcomes: Readonly<Record<string, number>>): Invariant => {
+  const sum = (some: ReadonlyArray<string>) => some.reduce((sum, outcome) => sum + (outcomes[outcome] ?? 0), 0)
+  const answered = sum(answers)
+  const patient = sum(Object.keys(outcomes)) - sum(impatience)
+  return invariant(
+    "the service resumed by itself",
+    answered > 0 && patient - answered <= Math.max(1, tolerance * patient),
+    `${answered} of ${patient} requests answered when the faults had ended, those in a hurry left out`
+  )
+}

@@ -14,6 +14,8 @@ export class Ledger {
   /** Views of products that were asked for, and those that were acknowledged: not repeatable, so in between is truth. */
   viewsAsked = 0
   viewsConfirmed = 0
+  /** Transactions that were left open with something written. */
+  unfinished = 0
 
   asked(key: string): void {
     this.#states.set(key, "unknown")

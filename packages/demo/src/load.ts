@@ -77,7 +77,8 @@ export const run = (current: Run, parts: ReadonlyArray<Part>): Effect.Effect<voi
 const user = (current: Run, requests: ReadonlyArray<Request>) =>
   Effect.gen(function* () {
     while (!current.isOver) {
-      yield* ask(current.tally, yield* pick(requests))
+      // First one of each: in a short stage, chance may leave some out.
+      yield* ask(current.tally, requests[current.tally.asked] ?? (yield* pick(requests)))
       yield* Effect.sleep(yield* Random.nextBetween(0, current.stage.thinks))
     }
   })

@@ -25,7 +25,7 @@ export interface Part {
  */
 export interface Request {
   readonly name: string
-  /** Its share of all requests, against the weights of the others. */
+  /** Its share of all requests, against the weights of the others. Every stage begins with one of each. */
   readonly weight: number
   readonly run: Effect.Effect<unknown, TypedError>
 }

@@ -27,6 +27,9 @@ export class DeadlineExceeded extends Schema.TaggedError<DeadlineExceeded>("effe
 /** There was no connection at once. */
 class TooBusy extends Schema.TaggedError<TooBusy>("effect-pools/demo/TooBusy")("TooBusy", {}) {}
 
+/** The user was in a hurry, and it took longer. */
+class TooSlow extends Schema.TaggedError<TooSlow>("effect-pools/demo/TooSlow")("TooSlow", {}) {}
+
 /** No user waits longer than this, retries included. */
 const limit = "10 seconds"
 /** Some are in a hurry. */
@@ -41,12 +44,14 @@ export const requests = (
   ledger: Ledger
 ): ReadonlyArray<Request> => [
   { name: "place an order", weight: 30, run: asUser(placeOrder(orders, ledger), limit) },
+  { name: "view a product", weight: 10, run: asUser(viewProduct(orders, ledger), limit) },
+  // Once in a stage is enough: the pool warns of each.
+  { name: "walk out of a transaction", weight: 0, run: asUser(walkOut(pool, ledger), limit) },
   { name: "read an order", weight: 30, run: asUser(repeated(Effect.flatMap(anyCustomer, orders.read)), limit) },
   { name: "list recent orders", weight: 15, run: asUser(repeated(orders.listRecent), limit) },
-  { name: "list recent orders, in a hurry", weight: 5, run: asUser(repeated(orders.listRecent), hurry) },
+  { name: "list recent orders, in a hurry", weight: 5, run: asUser(repeated(orders.listRecent), hurry, new TooSlow()) },
   { name: "sum up what was sold", weight: 2, run: asUser(repeated(orders.sums), limit) },
-  { name: "sum up what was sold, in a hurry", weight: 3, run: asUser(repeated(orders.sums), hurry) },
-  { name: "view a product", weight: 10, run: asUser(viewProduct(orders, ledger), limit) },
+  { name: "sum up what was sold, in a hurry", weight: 3, run: asUser(repeated(orders.sums), hurry, new TooSlow()) },
   { name: "look at the stock", weight: 5, run: asUser(lookAtStock(pool), limit) }
 ]
 
@@ -85,6 +90,16 @@ const lookAtStock = (pool: PostgresPool.PostgresPool) =>
     }).pipe(Effect.catchReason("PoolError", "AcquireTimeout", () => new TooBusy()))
   )
 
+/** A bug of the application's: nobody else may be given the open transaction, who would commit it. */
+const walkOut = (pool: PostgresPool.PostgresPool, ledger: Ledger) =>
+  ConnectionPool.use(pool, (connection) =>
+    Effect.gen(function* () {
+      yield* connection.query("begin")
+      yield* connection.query("insert into unfinished values ($1)", [randomUUID()])
+      ledger.unfinished++
+    })
+  )
+
 /** For what is safe to repeat: errors say themselves whether repeating them may help. */
 const repeated = <A, E extends TypedError>(request: Effect.Effect<A, E>) =>
   Effect.retry(request, {
@@ -99,12 +114,16 @@ type Failure = SqlError | OutOfStock | TooBusy | InvalidOptions.InvalidOptions |
  * A request as the user sees it. The client has one error for both, that the pool had no connection to give and that
  * the connection broke; here they are told apart.
  */
-const asUser = (request: Effect.Effect<unknown, Failure>, deadline: Duration.Input) =>
+const asUser = (
+  request: Effect.Effect<unknown, Failure>,
+  deadline: Duration.Input,
+  late: DeadlineExceeded | TooSlow = new DeadlineExceeded()
+) =>
   request.pipe(
     Effect.catchReason("SqlError", "ConnectionError", (reason, error) =>
       Effect.fail(reason.cause instanceof PoolError.PoolError ? reason.cause : error)
     ),
-    Effect.timeoutOrElse({ duration: deadline, orElse: () => Effect.fail(new DeadlineExceeded()) })
+    Effect.timeoutOrElse({ duration: deadline, orElse: () => Effect.fail(late) })
   )
 
 const newOrder: Effect.Effect<NewOrder> = Effect.gen(function* () {

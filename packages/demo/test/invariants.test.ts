@@ -8,7 +8,8 @@ import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import { conclude } from "../src/command.ts"
-import { allHeld, invariant, nothingLeaked } from "../src/invariants.ts"
+import { loadWasReal, noTransactionHandedOn } from "../src/consistency.ts"
+import { allHeld, invariant, nothingLeaked, serviceResumed } from "../src/invariants.ts"
 import { Ledger } from "../src/ledger.ts"
 import { DemoResult } from "../src/result.ts"
 
@@ -79,6 +80,40 @@ describe("invariants", () => {
       assert.isFalse(allHeld(nothingLeaked({ ...sound, ...stats }, items)))
     })
   }
+
+  for (const [what, outcomes, held] of [
+    ["when all are answered", { ok: 9, OutOfStock: 1 }, true],
+    ["when only the hurried are not", { ok: 5, TooBusy: 3, TooSlow: 3 }, true],
+    ["when one connection turns out to be broken", { ok: 1, "SqlError.ConnectionError": 1 }, true],
+    ["without a request", {}, false],
+    ["when every statement fails", { "SqlError.UnknownError": 10, TooSlow: 1 }, false],
+    ["when some never get a connection", { ok: 7, "PoolError.AcquireTimeout": 3 }, false],
+    ["when users give up", { ok: 5, DeadlineExceeded: 5 }, false]
+  ] as const) {
+    it(`${held ? "tell" : "do not tell"} that the service resumed ${what}`, () => {
+      assert.strictEqual(serviceResumed(outcomes).held, held)
+    })
+  }
+
+  it("hold for a real load only", () => {
+    const ledger = new Ledger()
+    assert.isFalse(loadWasReal(ledger).held)
+    ledger.asked("order")
+    ledger.viewsAsked++
+    assert.isFalse(loadWasReal(ledger).held)
+    ledger.confirmed("order")
+    assert.isFalse(loadWasReal(ledger).held)
+    ledger.viewsConfirmed++
+    assert.isTrue(loadWasReal(ledger).held)
+  })
+
+  it("are broken by a transaction that was handed on, and when none could be", () => {
+    const ledger = new Ledger()
+    assert.isFalse(noTransactionHandedOn(ledger, 0).held)
+    ledger.unfinished++
+    assert.isTrue(noTransactionHandedOn(ledger, 0).held)
+    assert.isFalse(noTransactionHandedOn(ledger, 1).held)
+  })
 
   it("do not hold when nothing was checked", () => {
     assert.isFalse(allHeld([]))
