@@ -50,7 +50,7 @@ const roots = globSync("packages/*/package.json", { cwd: import.meta.dirname })
 export default defineConfig({
   test: {
     projects: roots.flatMap(projectsOf),
-    passWithNoTests: true,
+    passWithNoTests: false,
     // It remembers where pnpm had put a dependency, and fails the first run after an update.
     fsModuleCache: false
   }

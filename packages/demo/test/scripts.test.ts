@@ -1,0 +1,75 @@
+import { spawnSync } from "node:child_process"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterAll, assert, describe, it } from "@effect/vitest"
+import { totals } from "../../../scripts/test-report.ts"
+import { selectTests } from "../../../scripts/test-selection.ts"
+import { root } from "../../../scripts/workspace.ts"
+
+describe("the selection of tests", () => {
+  for (const [args, selected] of [
+    [[], []],
+    [["core"], ["--project", "core"]],
+    [["postgres"], ["--project", "postgres", "--project", "postgres:integration"]],
+    [
+      ["core", "bench", "-t", "a name"],
+      ["--project", "core", "--project", "bench", "-t", "a name"]
+    ],
+    [
+      ["-t", "core", "core"],
+      ["-t", "core", "--project", "core"]
+    ],
+    [["admission"], ["admission"]],
+    [
+      ["--project", "!*:integration"],
+      ["--project", "!*:integration"]
+    ]
+  ] as const) {
+    it(`by ${JSON.stringify(args.join(" "))}`, () => {
+      assert.deepStrictEqual(selectTests(args), [...selected])
+    })
+  }
+})
+
+describe("the totals of the tests", () => {
+  const passed = { status: "passed", assertionResults: [{ status: "passed" }] }
+  const report = { numPassedTests: 3, numFailedTests: 0, success: true, testResults: [passed] }
+
+  it("are the tests that passed and failed", () => {
+    const failed = { status: "failed", assertionResults: [{ status: "failed" }, { status: "passed" }] }
+    assert.deepStrictEqual(totals({ ...report, typesPassed: true }), { passed: 3, failed: 0 })
+    assert.deepStrictEqual(totals({ ...report, numFailedTests: 1, success: false, testResults: [passed, failed] }), {
+      passed: 3,
+      failed: 1
+    })
+  })
+
+  for (const [what, broken] of [
+    [
+      "a file that cannot be loaded",
+      { success: false, testResults: [passed, { status: "failed", assertionResults: [] }] }
+    ],
+    ["type tests", { typesPassed: false }],
+    ["a failure of no test", { success: false }]
+  ] as const) {
+    it(`count ${what} as failed`, () => {
+      assert.deepStrictEqual(totals({ ...report, ...broken }), { passed: 3, failed: 1 })
+    })
+  }
+
+  const folder = mkdtempSync(join(tmpdir(), "effect-pools-totals-"))
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+  it("say in one line that there is no report", () => {
+    const empty = join(folder, "empty.json")
+    writeFileSync(empty, "")
+    for (const file of [empty, join(folder, "missing.json")]) {
+      const script = join(root, "scripts/test-totals.ts")
+      const { status, stderr, stdout } = spawnSync(process.execPath, [script, file], { encoding: "utf8" })
+      assert.strictEqual(stdout, "0 passed, 1 failed: the tests have written no report\n")
+      assert.strictEqual(stderr, "")
+      assert.strictEqual(status, 1)
+    }
+  })
+})
