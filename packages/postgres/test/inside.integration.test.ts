@@ -92,6 +92,8 @@ describe("inside sql-pg", () => {
         assert.deepStrictEqual(yield* sql`SELECT n, pg_backend_pid() AS pid FROM mine`, [])
       }
       assert.deepStrictEqual(yield* observer.backends("hidden"), [pid])
+      // Not while it is being reset, which would fail and take it out before any validation.
+      yield* Effect.repeat(Effect.yieldNow, { until: () => pool.admission.idle === 1 })
       yield* observer.terminate(pid)
       assert.deepStrictEqual(yield* sql`SELECT 1 AS one`, [{ one: 1 }])
       assert.strictEqual(pool.admission.observer.destroyed.validationFailed, 1)
