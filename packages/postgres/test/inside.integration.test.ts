@@ -1,5 +1,5 @@
 /**
- * The pool looks into sql-pg further than its interface goes (docs/decisions/0010-inside-sql-pg.md). The first of these
+ * The pool looks into sql-pg further than its interface goes (docs/decisions/0008-inside-sql-pg.md). The first of these
  * tests fails when there is nothing to see there any more; the second shows what the pool is then still good for.
  */
 import { PgConnection } from "@effect/sql-pg"

@@ -7,7 +7,7 @@ import type { Duplex } from "node:stream"
 
 /**
  * The inside of a `PgConnection`, as far as a pool has to know it. None of it is part of sql-pg's interface: each piece
- * is looked for at run time, and what is done without it stands in docs/decisions/0010-inside-sql-pg.md.
+ * is looked for at run time, and what is done without it stands in docs/decisions/0008-inside-sql-pg.md.
  */
 interface Inside {
   readonly session?: { readonly socket?: Duplex | undefined } | undefined
