@@ -7,7 +7,7 @@ import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
-import { Backend, fork, hold, loggingTo, touch } from "./backend.ts"
+import { Backend, fork, hold, loggingTo, now, touch } from "./backend.ts"
 
 const unshowable: ReadonlyArray<readonly [string, unknown]> = [
   ["an object without a prototype", Object.create(null)],
@@ -217,6 +217,128 @@ describe("callers that do not wait", () => {
     )
   }
 })
+
+describe("callers that do not wait for a validation", () => {
+  for (const options of [{ acquireTimeout: 0 }, { maxWaiters: 0 }] as const) {
+    it.effect(`have it done for those after them: ${JSON.stringify(options)}`, () =>
+      Effect.gen(function* () {
+        const backend = new Backend()
+        const pool = yield* ConnectionPool.make({
+          acquire: backend.connect,
+          max: 4,
+          validate: () => Effect.sleep(1),
+          health: false,
+          ...options
+        })
+        yield* Effect.exit(touch(pool))
+        for (let i = 0; i < 10; i++) {
+          yield* TestClock.adjust("2 seconds")
+          yield* Effect.exit(touch(pool))
+          yield* TestClock.adjust(100)
+          assert.strictEqual(yield* touch(pool), 1)
+        }
+        assert.strictEqual((yield* ConnectionPool.stats(pool)).created, 1)
+      })
+    )
+  }
+
+  it.effect("make no connections while the pool is suspended", () =>
+    Effect.gen(function* () {
+      const backend = new Backend()
+      const pool = yield* ConnectionPool.make({ acquire: backend.connect, max: 5, maxWaiters: 0 })
+      yield* ConnectionPool.suspend(pool)
+      for (let i = 0; i < 10; i++) yield* Effect.exit(touch(pool))
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual((yield* ConnectionPool.stats(pool)).created, 0)
+    })
+  )
+})
+
+describe("attempts side by side", () => {
+  it.effect("a success between two failures strands nobody", () =>
+    Effect.gen(function* () {
+      // How long each attempt takes, and whether it succeeds.
+      const plan: ReadonlyArray<readonly [number, boolean]> = [
+        [5, false],
+        [10, true],
+        [10, false],
+        [10, true]
+      ]
+      let attempt = 0
+      const pool = yield* ConnectionPool.make({
+        acquire: Effect.suspend(() => {
+          const [time, succeeds] = plan[attempt++] ?? [1, true]
+          return Effect.andThen(Effect.sleep(time), succeeds ? Effect.succeed(attempt) : Effect.fail("down"))
+        }),
+        max: 3,
+        createRetry: Schedule.spaced("5 seconds")
+      })
+      const callers = [yield* fork(hold(pool)), yield* fork(hold(pool)), yield* fork(hold(pool))]
+      yield* TestClock.adjust("10 seconds")
+      for (const caller of callers) assert.isDefined(caller.pollUnsafe())
+    })
+  )
+
+  it.effect("the breaker probes at its pace, also when the schedule has put the next attempt far off", () =>
+    Effect.gen(function* () {
+      const attempts: Array<number> = []
+      const pool = yield* ConnectionPool.make({
+        acquire: Effect.flatMap(
+          Effect.map(now, (at) => attempts.push(at)),
+          () => Effect.andThen(Effect.sleep(attempts.length), Effect.fail("down"))
+        ),
+        max: 2,
+        breaker: { failures: 2, probeInterval: "500 millis" },
+        createRetry: Schedule.spaced("30 seconds")
+      })
+      for (let i = 0; i < 2; i++) yield* fork(Effect.exit(ConnectionPool.use(pool, () => Effect.void)))
+      yield* TestClock.adjust("2 seconds")
+      assert.isAtLeast(attempts.length, 4)
+    })
+  )
+})
+
+it.effect("idle connections that serve one lease each are validated side by side", () =>
+  Effect.gen(function* () {
+    const backend = new Backend()
+    const pool = yield* ConnectionPool.make({
+      acquire: backend.connect,
+      min: 4,
+      max: 4,
+      maxCreating: 4,
+      concurrency: 10,
+      maxUses: 1,
+      health: false,
+      validate: () => Effect.sleep(200)
+    })
+    yield* TestClock.adjust("1 second")
+    const callers = yield* fork(
+      Effect.forEach(Array.from({ length: 4 }), () => touch(pool), { concurrency: "unbounded" })
+    )
+    yield* TestClock.adjust(200)
+    // One after the other they would take 800 ms.
+    assert.strictEqual((yield* Fiber.join(callers)).length, 4)
+  })
+)
+
+it.effect("a connection whose check is stuck is nobody's, also not a listener's", () =>
+  Effect.gen(function* () {
+    const backend = new Backend()
+    const pool = yield* ConnectionPool.make({
+      acquire: backend.connect,
+      max: 1,
+      health: { check: () => Effect.uninterruptible(Effect.never) }
+    })
+    yield* touch(pool)
+    const taken: Array<unknown> = []
+    pool.admission.observer.listen((event) => {
+      if (event._tag !== "ItemHealth") return
+      Effect.runFork(ConnectionPool.use(pool, ({ id }) => Effect.sync(() => void taken.push(id))))
+    })
+    yield* TestClock.adjust("40 seconds")
+    assert.notInclude(taken, 1)
+  })
+)
 
 describe("a schedule without delay", () => {
   it.effect("is slowed down to the breaker's pace once it is open", () =>

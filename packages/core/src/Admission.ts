@@ -366,7 +366,7 @@ export class Admission<A, out E = unknown> {
     }
     if (timeout <= 0) {
       this.observer.exhausted++
-      if (this.lifecycle === "open") this.store.turnedAway()
+      this.store.turnedAway()
       return Effect.fail(this.lifecycle === "suspended" ? this.#refusals.suspended : this.#refusals.exhausted)
     }
     const refusal = this.store.refusal()

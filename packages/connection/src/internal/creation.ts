@@ -128,6 +128,9 @@ export class Creation<A, E> {
     this.failures = 0
     this.#step = undefined
     this.#lastCause = undefined
+    // The next failure starts anew, with a delay of its own.
+    this.#retryAt = 0
+    this.#refillAt = 0
     this.#retry.clear()
     if (this.isBroken) {
       this.isBroken = false
@@ -165,7 +168,10 @@ export class Creation<A, E> {
     if (lifecycle === "closed") return
     if (this.failures >= this.#options.breakerFailures) this.#break(cause)
     // Of several attempts that fail together the first decides.
-    if (this.#isDeciding || this.#retryAt > now) return this.#creator.replenish()
+    if (this.#isDeciding || this.#retryAt > now) {
+      this.#retry.set(this.#retryAt)
+      return this.#creator.replenish()
+    }
     this.#isDeciding = true
     background.run({
       effect: Effect.suspend(() => this.#nextDelay(clock.wall(), Cause.squash(cause))),
@@ -190,6 +196,8 @@ export class Creation<A, E> {
 
   #decided(exit: Exit.Exit<number, unknown>, cause: Cause.Cause<E | PoolError.PoolError>): void {
     if (this.#admission.lifecycle === "closed") return
+    // An attempt beside the one that failed has succeeded meanwhile.
+    if (this.failures === 0) return this.#creator.replenish()
     const now = this.#admission.clock.now()
     const pace = this.#options.breakerProbe
     if (Exit.isSuccess(exit)) {
@@ -222,6 +230,7 @@ export class Creation<A, E> {
     const { name, observer } = this.#admission
     if (!this.isBroken) {
       this.isBroken = true
+      this.#probeBy(this.#admission.clock.now() + this.#options.breakerProbe)
       observer.emit({ _tag: "BreakerOpened", failures: this.failures, cause: Observer.inWords(cause) })
       this.#admission.warn(
         `Pool "${name}": ${this.failures} attempts to make a connection failed in a row. Callers are answered with the` +
@@ -230,6 +239,14 @@ export class Creation<A, E> {
       )
     }
     this.#failWaiters(cause)
+  }
+
+  /** From now on probes set the pace; what the schedule has said of a later attempt no longer counts. */
+  #probeBy(at: number): void {
+    if (this.#retryAt <= at) return
+    this.#retryAt = at
+    this.#refillAt = at
+    this.#retry.set(at)
   }
 
   /** With a live connection around, waiting still makes sense, and nobody is told: `false`. */

@@ -38,6 +38,8 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
   readonly #byValue = new Map<A, Connection<A>>()
   readonly #random: { nextDoubleUnsafe(): number }
   #validating = 0
+  /** How many waiters one connection can serve at once. */
+  readonly #served: number
   readonly #validations: Underway
   readonly #resets: Underway
   #lastId = 0
@@ -48,6 +50,7 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
   constructor(options: Checked<A, E>, admission: Admission.Admission<A, E>, context: Context.Context<never>) {
     this.options = options
     this.admission = admission
+    this.#served = Math.min(options.concurrency, options.maxUses)
     this.#random = Context.get(context, Random.Random)
     this.creation = new Creation(admission, options, {
       created: (value, scope, now, took) => this.#created(value, scope, now, took),
@@ -241,7 +244,7 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
     if (lifecycle === "draining" || lifecycle === "closed") return
     const now = admission.clock.now()
     // A new connection or a reset one may come first, or much later: an idle one is validated all the same.
-    while (lifecycle === "open" && admission.pending > this.#validations.expected * options.concurrency) {
+    while (lifecycle === "open" && admission.pending > this.#validations.expected * this.#served) {
       const candidate = options.isFifo ? this.#available.tail : this.#available.head
       if (candidate === undefined) break
       if (candidate.holders === 0 && this.#needsValidation(candidate, now)) {
@@ -260,9 +263,8 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
   #unmetDemand(): number {
     const { lifecycle, pending } = this.admission
     if (lifecycle !== "open") return 0
-    const { concurrency, maxUses } = this.options
     const expected = this.#validations.expected + this.#resets.expected + this.creation.expected
-    return pending - expected * Math.min(concurrency, maxUses)
+    return pending - expected * this.#served
   }
 
   /** Whether one of them may have a connection made. */
@@ -277,8 +279,21 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
   }
 
   turnedAway(): void {
-    const { creation } = this
-    if (creation.expected === 0 && creation.mayStart(this.admission.clock.now(), true)) creation.start()
+    const { creation, options } = this
+    if (this.admission.lifecycle !== "open") return
+    const stale = options.isFifo ? this.#available.tail : this.#available.head
+    if (stale !== undefined) {
+      // It was there, but nobody had time to validate it.
+      const isFree = stale.holders === 0 && this.#needsValidation(stale, this.admission.clock.now())
+      if (isFree && this.#validations.expected === 0) this.#startValidation(stale, options.validate!)
+      return
+    }
+    if (
+      this.#validations.expected === 0 &&
+      creation.expected === 0 &&
+      creation.mayStart(this.admission.clock.now(), true)
+    )
+      creation.start()
   }
 
   mayOffer(): boolean {
@@ -383,14 +398,17 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
     connection.state = "checking"
     this.#work("check", connection, check, this.options.checkTimeout, (failure, now, isStuck) => {
       connection.checkedAt = now
-      connection.state = "idle"
       if (failure === undefined) connection.provenAt = now
-      this.#putBack(connection)
       // A check that cannot be ended may still be at it: nobody can use the connection beside it.
       this.report(connection, failure === undefined ? "fine" : isStuck ? "fatal" : "suspect")
-      // Meanwhile it may have been invalidated, or the pool resized or closed.
-      const reason = connection.state === "idle" ? this.#verdict(connection, now) : undefined
-      if (reason !== undefined) this.destroy(connection, reason)
+      // Meanwhile it may have been invalidated too, or the pool resized or closed.
+      const reason = this.#verdict(connection, now)
+      if (reason !== undefined) {
+        this.destroy(connection, reason)
+      } else {
+        connection.state = "idle"
+        this.#putBack(connection)
+      }
       this.admission.serve()
       done()
     })
