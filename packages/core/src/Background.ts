@@ -86,7 +86,15 @@ export class Background {
 
   /** Calls `f` once, in `millis` milliseconds of the pool's clock, unless cancelled before. */
   after(millis: number, f: () => void): () => void {
-    const fiber = this.fork(Effect.andThen(Effect.sleep(Duration.millis(millis)), Effect.sync(f)))
+    const due = Effect.sync(() => {
+      try {
+        f()
+      } catch (error) {
+        // Nobody waits for this fiber, so nobody would hear of it.
+        this.fork(Effect.logError("BUG: what a pool had to do at a given time failed", error))
+      }
+    })
+    const fiber = this.fork(Effect.andThen(Effect.sleep(Duration.millis(millis)), due))
     return () => fiber.interruptUnsafe()
   }
 

@@ -63,11 +63,6 @@ export class Creation<A, E> {
     return creating === 0 && !this.#isDeciding && now >= (isForWaiter ? this.#retryAt : this.#refillAt)
   }
 
-  /** Attempts go on without anybody waiting while the breaker is open: nobody is let through to wait. */
-  get wantsProbe(): boolean {
-    return this.isBroken
-  }
-
   /** The failure that callers are answered with, while nothing can be created. */
   failure(): Effect.Effect<never, E> | undefined {
     // Where failures of the pool itself (a creation that took too long) stand beside E, both are in the error channel.

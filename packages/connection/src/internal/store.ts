@@ -275,7 +275,9 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
   #wantsConnection(): boolean {
     const { creating, idle, lifecycle, min, used } = this.admission
     if (lifecycle === "draining" || lifecycle === "closed") return false
-    return idle + used + creating < min || this.#demandsConnection() || (this.creation.wantsProbe && creating === 0)
+    // With the breaker open nobody is let in to wait, so the attempts have to go on by themselves.
+    const isProbeDue = this.creation.isBroken && creating === 0
+    return idle + used + creating < min || this.#demandsConnection() || isProbeDue
   }
 
   turnedAway(): void {

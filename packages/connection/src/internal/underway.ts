@@ -1,4 +1,4 @@
-import { Background, LinkedList } from "@effect-pools/core"
+import { type Admission, Background, LinkedList } from "@effect-pools/core"
 
 /**
  * How long a waiter is taken to be provided for by work that is under way, in milliseconds. After that something else is
@@ -19,10 +19,7 @@ export class Underway {
   readonly #alarm: Background.Alarm
 
   constructor(
-    admission: {
-      readonly background: Background.Background
-      readonly clock: { now(): number; exact(): number; wall(): number }
-    },
+    admission: Pick<Admission.Admission<any, any>, "background" | "clock">,
     patience: number,
     onOverdue: () => void
   ) {
