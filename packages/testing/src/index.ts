@@ -1,0 +1,8 @@
+/** A resource whose every step can be made to go wrong. */
+export * as Gates from "./Gates.ts"
+/** A pool in surroundings of its own, in which every trace of it shows. */
+export * as Sandbox from "./Sandbox.ts"
+/** Runs fibers step by step, by hand. */
+export * as StepRuntime from "./StepRuntime.ts"
+/** How the suites make and use a kind of pool. */
+export * as Subject from "./Subject.ts"
