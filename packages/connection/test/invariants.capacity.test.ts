@@ -1,5 +1,6 @@
 import { ConnectionPool } from "@effect-pools/connection"
 import { describe, expect, it } from "@effect/vitest"
+import { Gates } from "@effect-pools/testing"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -8,12 +9,11 @@ import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import { TestClock } from "effect/testing"
 import {
-  badGates,
+  expectExactlyOnce,
   counts,
   expectAtRest,
   expectEveryPlaceWorks,
   failures,
-  type Gate,
   hold,
   holding,
   open,
@@ -37,7 +37,7 @@ describe("invariant 1 (cap)", () => {
   it.effect("invariant 1 (cap): a hundred callers at once never have more than max connections", () =>
     Effect.gen(function* () {
       const world = yield* open({ max: 4, maxCreating: 10 })
-      world.backend.acquire = 20
+      world.gates.create = 20
       const cap = watchCap(world)
       const fibers = yield* Effect.forEach(Array.from({ length: 100 }), () =>
         Effect.forkChild(
@@ -50,7 +50,7 @@ describe("invariant 1 (cap)", () => {
       yield* TestClock.adjust("1 second")
       for (const fiber of fibers) expect(Exit.isSuccess(yield* Fiber.await(fiber))).toBe(true)
       expect(cap.most()).toBe(4)
-      expect(world.backend.most).toBe(4)
+      expect(world.gates.most).toBe(4)
       expectAtRest(world)
     })
   )
@@ -58,7 +58,7 @@ describe("invariant 1 (cap)", () => {
   it.effect("invariant 1 (cap): a connection that is being closed keeps its place until its finalizer has ended", () =>
     Effect.gen(function* () {
       const world = yield* open({ max: 2, maxUses: 1 })
-      world.backend.close = 100
+      world.gates.destroy = 100
       const cap = watchCap(world)
       const fibers = yield* Effect.forEach(Array.from({ length: 6 }), () =>
         Effect.forkChild(
@@ -73,7 +73,7 @@ describe("invariant 1 (cap)", () => {
       yield* TestClock.adjust("1 second")
       for (const fiber of fibers) expect(Exit.isSuccess(yield* Fiber.await(fiber))).toBe(true)
       expect(cap.most()).toBe(2)
-      expect(world.backend.most).toBe(2)
+      expect(world.gates.most).toBe(2)
       expectAtRest(world)
     })
   )
@@ -81,9 +81,9 @@ describe("invariant 1 (cap)", () => {
   it.effect("invariant 1 (cap): a hanging finalizer gives its place back after destroyTimeout, and says so", () =>
     Effect.gen(function* () {
       const world = yield* open({ max: 1, maxUses: 1, destroyTimeout: "2 seconds" })
-      world.backend.close = "stuck"
+      world.gates.destroy = "stuck"
       yield* ConnectionPool.use(world.pool, () => Effect.void)
-      const waiter = yield* Effect.forkChild(ConnectionPool.use(world.pool, (wire) => Effect.succeed(wire.id)))
+      const waiter = yield* Effect.forkChild(ConnectionPool.use(world.pool, (item) => Effect.succeed(item.id)))
       yield* TestClock.adjust(1999)
       expect(counts(world)).toEqual({ idle: 0, used: 0, creating: 0, destroying: 1, pending: 1 })
       yield* TestClock.adjust(1)
@@ -129,15 +129,15 @@ describe("invariant 1 (cap)", () => {
       Effect.gen(function* () {
         const world = yield* open({ max: 1, createTimeout: "1 second", createRetry: Schedule.spaced("10 millis") })
         const cap = watchCap(world)
-        world.backend.acquire = { late: 5000 }
-        const first = yield* Effect.forkChild(ConnectionPool.use(world.pool, (wire) => Effect.succeed(wire.id)))
+        world.gates.create = { late: 5000 }
+        const first = yield* Effect.forkChild(ConnectionPool.use(world.pool, (item) => Effect.succeed(item.id)))
         yield* TestClock.adjust(500)
-        world.backend.acquire = "ok"
+        world.gates.create = "ok"
         yield* TestClock.adjust(600)
         expect(yield* Fiber.join(first)).toBe(1)
-        expect(world.backend.wires[0]).toMatchObject({ opened: 1, closing: 0 })
+        expect(world.gates.items[0]).toMatchObject({ destroying: 0 })
         yield* TestClock.adjust(5000)
-        expect(world.backend.wires[1]).toMatchObject({ opened: 1, closing: 1, closed: 1 })
+        expect(world.gates.items[1]).toMatchObject({ destroying: 1 })
         expect(cap.most()).toBe(1)
         expectAtRest(world)
         yield* expectEveryPlaceWorks(world)
@@ -162,7 +162,7 @@ describe("invariant 1 (cap)", () => {
         "used"
       ])
       const taken = yield* hold(world)
-      world.backend.acquire = 50
+      world.gates.create = 50
       yield* hold(world)
       expect(counts(world).creating).toBe(1)
       yield* ConnectionPool.resize(world.pool, { max: 1 })
@@ -180,7 +180,7 @@ describe("invariant 1 (cap)", () => {
       const world = yield* open({ max: 3 })
       yield* ConnectionPool.use(world.pool, () => Effect.void)
       yield* hold(world)
-      world.backend.acquire = 10
+      world.gates.create = 10
       const waiter = yield* Effect.forkChild(
         ConnectionPool.use(world.pool, () => Effect.void),
         {
@@ -193,7 +193,7 @@ describe("invariant 1 (cap)", () => {
       yield* ConnectionPool.resize(world.pool, { max: 1 })
       yield* TestClock.adjust(10)
       expect(counts(world)).toEqual({ idle: 0, used: 1, creating: 0, destroying: 0, pending: 0 })
-      world.backend.expectExactlyOnce(1)
+      expectExactlyOnce(world.gates, 1)
     })
   )
 
@@ -338,12 +338,12 @@ describe("invariant 2 (exactly once)", () => {
         maxLifetime: "15 seconds",
         lifetimeJitter: 0
       })
-      const { backend, pool } = world
+      const { gates, pool } = world
       // Of three: one worn out, one invalidated in use, one left to grow old; then two die of the idle timeout.
       for (let use = 0; use < 3; use++) yield* ConnectionPool.use(pool, () => Effect.void)
-      yield* ConnectionPool.use(pool, (wire) => ConnectionPool.invalidate(pool, wire))
-      yield* ConnectionPool.use(pool, (wire) =>
-        Effect.andThen(ConnectionPool.report(pool, wire, "fatal"), ConnectionPool.invalidate(pool, wire))
+      yield* ConnectionPool.use(pool, (item) => ConnectionPool.invalidate(pool, item))
+      yield* ConnectionPool.use(pool, (item) =>
+        Effect.andThen(ConnectionPool.report(pool, item, "fatal"), ConnectionPool.invalidate(pool, item))
       )
       const old = yield* hold(world)
       yield* ConnectionPool.use(pool, () => Effect.void)
@@ -351,7 +351,7 @@ describe("invariant 2 (exactly once)", () => {
       yield* ConnectionPool.use(pool, () => Effect.void)
       yield* TestClock.adjust("5 seconds")
       yield* old.release
-      yield* ConnectionPool.use(pool, (wire) => Effect.succeed(wire))
+      yield* ConnectionPool.use(pool, (item) => Effect.succeed(item))
       yield* ConnectionPool.resize(pool, { max: 1 })
       yield* settle
       yield* world.close
@@ -362,39 +362,39 @@ describe("invariant 2 (exactly once)", () => {
         idleTimeout: 1,
         maxLifetime: 1
       })
-      backend.expectExactlyOnce(0)
+      expectExactlyOnce(gates, 0)
       const destroyed = world.events.filter((event) => event._tag === "ItemDestroyed").map((event) => event.item)
       expect(new Set(destroyed).size).toBe(destroyed.length)
-      expect(destroyed.length).toBe(backend.wires.length)
+      expect(destroyed.length).toBe(gates.items.length)
     })
   )
 })
 
 describe("invariant 5 (no slot is lost)", () => {
   /** What stands at each hook, and whether the caller gets through in the end. */
-  const hooks = ["validate", "reset", "check", "close"] as const
-  const gates: ReadonlyArray<Gate> = [...badGates, { late: 60_000 }, { late: 20_000, ending: "die" }]
-  const show = (gate: Gate) => (typeof gate === "object" ? `late, then ${gate.ending ?? "ok"}` : gate)
+  const hooks = ["validate", "reset", "check", "destroy"] as const
+  const gates: ReadonlyArray<Gates.Gate> = [...Gates.bad, { late: 60_000 }, { late: 20_000, ending: "die" }]
+  const show = (gate: Gates.Gate) => (typeof gate === "object" ? `late, then ${gate.ending ?? "ok"}` : gate)
 
   for (const gate of gates) {
     if (gate !== "false") {
       it.effect(`invariant 5 (no slot is lost): acquire: ${show(gate)}`, () =>
         Effect.gen(function* () {
           const world = yield* open({ max: 2, createTimeout: "2 seconds", createRetry: everySecond, breaker: false })
-          world.backend.acquire = gate
+          world.gates.create = gate
           const callers = yield* Effect.forEach(Array.from({ length: 3 }), () =>
             Effect.forkChild(Effect.exit(ConnectionPool.use(world.pool, () => Effect.void, { acquireTimeout: 10_000 })))
           )
           yield* TestClock.adjust("10 seconds")
           for (const caller of callers) expect(Exit.isFailure(yield* Fiber.join(caller))).toBe(true)
-          expect(world.backend.attempts).toBeLessThanOrEqual(2 * 11)
-          world.backend.acquire = "ok"
+          expect(world.gates.attempts).toBeLessThanOrEqual(2 * 11)
+          world.gates.create = "ok"
           yield* TestClock.adjust("3 minutes")
           expectAtRest(world)
           yield* expectEveryPlaceWorks(world)
           // Those that came late are closed too.
           yield* world.close
-          world.backend.expectExactlyOnce(0)
+          expectExactlyOnce(world.gates, 0)
         })
       )
     }
@@ -402,10 +402,10 @@ describe("invariant 5 (no slot is lost)", () => {
     for (const hook of hooks) {
       it.effect(`invariant 5 (no slot is lost): ${hook}: ${show(gate)}`, () =>
         Effect.gen(function* () {
-          const { backend, ...world } = yield* openWithHooks
+          const { gates, ...world } = yield* openWithHooks
           yield* ConnectionPool.use(world.pool, () => Effect.void)
           yield* TestClock.adjust(500)
-          backend[hook] = gate
+          gates[hook] = gate
           // Three rounds through every hook: validated, used, reset, worn out or not, checked in the background.
           for (let round = 0; round < 3; round++) {
             const callers = yield* Effect.forEach(Array.from({ length: 3 }), () =>
@@ -415,12 +415,12 @@ describe("invariant 5 (no slot is lost)", () => {
             for (const caller of callers) expect(Exit.isSuccess(yield* Fiber.join(caller))).toBe(true)
             yield* TestClock.adjust("2 minutes")
           }
-          expectAtRest({ backend, ...world })
-          expect(backend.validations + backend.resets + backend.checks).toBeGreaterThan(0)
-          yield* expectEveryPlaceWorks({ backend, ...world })
+          expectAtRest({ gates, ...world })
+          expect(gates.validations + gates.resets + gates.checks).toBeGreaterThan(0)
+          yield* expectEveryPlaceWorks({ gates, ...world })
           yield* TestClock.adjust("2 minutes")
           yield* world.close
-          backend.expectExactlyOnce(0)
+          expectExactlyOnce(gates, 0)
         })
       )
     }
@@ -429,34 +429,34 @@ describe("invariant 5 (no slot is lost)", () => {
   const openWithHooks = Effect.gen(function* () {
     const world = yield* open({ max: 2 })
     yield* world.close
-    const { backend } = world
+    const { gates } = world
     return yield* open(
       {
         max: 2,
         maxUses: 5,
-        validate: backend.onValidate,
+        validate: gates.onValidate,
         validateAfterIdle: 100,
         validationTimeout: "2 seconds",
-        reset: backend.onReset,
+        reset: gates.onReset,
         resetTimeout: "2 seconds",
         destroyTimeout: "2 seconds",
-        health: { interval: "10 seconds", check: backend.onCheck, timeout: "2 seconds" }
+        health: { interval: "10 seconds", check: gates.onCheck, timeout: "2 seconds" }
       },
-      backend
+      gates
     )
   })
 
   it.effect("invariant 5 (no slot is lost): a waiter that leaves keeps neither its connection nor its place", () =>
     Effect.gen(function* () {
       for (const phase of ["creating", "validating", "queue"] as const) {
-        const { backend, ...world } = yield* openWithHooks
-        const all = { backend, ...world }
+        const { gates, ...world } = yield* openWithHooks
+        const all = { gates, ...world }
         const blockers: Array<Effect.Success<ReturnType<typeof hold>>> = []
-        if (phase === "creating") backend.acquire = 100
+        if (phase === "creating") gates.create = 100
         if (phase === "validating") {
           yield* ConnectionPool.use(world.pool, () => Effect.void)
           yield* TestClock.adjust(200)
-          backend.validate = 100
+          gates.validate = 100
         }
         if (phase === "queue") blockers.push(yield* hold(all), yield* hold(all))
         const waiter = yield* Effect.forkChild(

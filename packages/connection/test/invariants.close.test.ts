@@ -1,6 +1,7 @@
 import { ConnectionPool } from "@effect-pools/connection"
 import { PoolError } from "@effect-pools/core"
 import { describe, expect, it } from "@effect/vitest"
+import { Gates } from "@effect-pools/testing"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -8,7 +9,7 @@ import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
-import { Backend, counts, hold, holding, open, type Options, settle, tags, type World } from "./support.ts"
+import { expectExactlyOnce, counts, hold, holding, open, type Options, settle, tags, type World } from "./support.ts"
 
 const start = <A, E>(effect: Effect.Effect<A, E>) => Effect.forkChild(effect, { startImmediately: true })
 
@@ -34,13 +35,13 @@ const expectGone = Effect.fnUntraced(function* (world: World) {
   expect(world.left.sleeps, "timers").toBe(0)
   expect(world.left.fibers, "fibers").toBe(0)
   expect(tags(world).filter((tag) => tag === "Closed").length, "Closed events").toBe(1)
-  world.backend.expectExactlyOnce(0)
+  expectExactlyOnce(world.gates, 0)
   // It answers at once, and makes nothing.
-  const { attempts } = world.backend
+  const { attempts } = world.gates
   expect(isClosed(yield* Effect.exit(use(world)))).toBe(true)
   expect(isClosed(yield* Effect.exit(Effect.scoped(ConnectionPool.get(world.pool))))).toBe(true)
   expect(isClosed(yield* Effect.exit(ConnectionPool.useIfAvailable(world.pool, () => Effect.void)))).toBe(true)
-  expect(world.backend.attempts).toBe(attempts)
+  expect(world.gates.attempts).toBe(attempts)
   expect((yield* ConnectionPool.stats(world.pool)).state).toBe("closed")
 })
 
@@ -53,11 +54,11 @@ const timed = (effect: Effect.Effect<unknown, unknown>) =>
     )
   )
 
-const hooks = (backend: Backend): Options => ({
-  validate: backend.onValidate,
+const hooks = (gates: Gates.Gates): Options => ({
+  validate: gates.onValidate,
   validateAfterIdle: 100,
-  reset: backend.onReset,
-  health: { interval: 1000, check: backend.onCheck },
+  reset: gates.onReset,
+  health: { interval: 1000, check: gates.onCheck },
   destroyTimeout: 2000
 })
 
@@ -104,10 +105,10 @@ describe("invariant 9 (close completes)", () => {
       yield* holders[0]!.release
       const closing = yield* timed(world.close)
       yield* settle
-      expect(world.backend.open).toBe(2)
+      expect(world.gates.open).toBe(2)
       yield* TestClock.adjust(100)
       yield* holders[1]!.release
-      expect(world.backend.open).toBe(1)
+      expect(world.gates.open).toBe(1)
       yield* TestClock.adjust(100)
       yield* holders[2]!.release
       expect(yield* Fiber.join(closing)).toBe(200)
@@ -124,7 +125,7 @@ describe("invariant 9 (close completes)", () => {
         const closing = yield* timed(world.close)
         yield* TestClock.adjust("1 minute")
         expect(yield* Fiber.join(closing)).toBe(grace)
-        expect(world.backend.open).toBe(0)
+        expect(world.gates.open).toBe(0)
         // Their leases end later, to no further effect.
         for (const { release } of holders) yield* release
         expect(world.pool.admission.observer.released).toBe(2)
@@ -137,12 +138,12 @@ describe("invariant 9 (close completes)", () => {
     const show = typeof gate === "object" ? "late" : gate
     it.effect(`invariant 9 (close completes): with creations in flight: ${show}`, () =>
       Effect.gen(function* () {
-        const backend = new Backend()
+        const gates = Gates.make()
         const world = yield* open(
           { max: 4, createRetry: Schedule.spaced(100), breaker: false, destroyTimeout: 2000 },
-          backend
+          gates
         )
-        backend.acquire = gate
+        gates.create = gate
         const waiters = yield* Effect.forEach([1, 2, 3], () => start(Effect.exit(use(world))))
         yield* TestClock.adjust(50)
         const closing = yield* timed(world.close)
@@ -153,18 +154,18 @@ describe("invariant 9 (close completes)", () => {
           gate === "stuck" ? 2050 : gate === 300 || gate === "hang" || gate === "fail" ? 50 : 1000
         )
         if (gate !== "stuck") yield* expectGone(world)
-        backend.expectExactlyOnce(0)
+        expectExactlyOnce(gates, 0)
       })
     )
 
     for (const hook of ["validate", "reset", "check"] as const) {
       it.effect(`invariant 9 (close completes): with a ${hook} in flight: ${show}`, () =>
         Effect.gen(function* () {
-          const backend = new Backend()
-          const world = yield* open({ max: 2, ...hooks(backend) }, backend)
+          const gates = Gates.make()
+          const world = yield* open({ max: 2, ...hooks(gates) }, gates)
           yield* use(world)
           yield* TestClock.adjust(900)
-          backend[hook] = gate
+          gates[hook] = gate
           if (hook === "check") yield* TestClock.adjust(100)
           else yield* start(Effect.exit(use(world)))
           const closing = yield* timed(world.close)
@@ -173,26 +174,26 @@ describe("invariant 9 (close completes)", () => {
           const late = gate === "stuck" ? 2000 : typeof gate === "object" ? 1000 : 0
           expect(yield* Fiber.join(closing)).toBeLessThanOrEqual(now + late)
           if (gate !== "stuck") yield* expectGone(world)
-          backend.expectExactlyOnce(0)
+          expectExactlyOnce(gates, 0)
         })
       )
     }
 
     it.effect(`invariant 9 (close completes): with finalizers that go ${show}`, () =>
       Effect.gen(function* () {
-        const backend = new Backend()
-        const world = yield* open({ max: 3, destroyTimeout: 2000 }, backend)
+        const gates = Gates.make()
+        const world = yield* open({ max: 3, destroyTimeout: 2000 }, gates)
         const holders = [yield* hold(world), yield* hold(world)]
         yield* settle
         yield* holders[0]!.release
-        backend.close = gate
+        gates.destroy = gate
         const closing = yield* timed(world.close)
         yield* TestClock.adjust(100)
         yield* holders[1]!.release
         yield* TestClock.adjust("1 minute")
         expect(yield* Fiber.join(closing)).toBeLessThanOrEqual(2100)
         if (gate !== "stuck" && gate !== "hang") yield* expectGone(world)
-        for (const wire of backend.wires) expect(wire.closing).toBe(1)
+        for (const item of gates.items) expect(item.destroying).toBe(1)
       })
     )
   }
@@ -201,17 +202,17 @@ describe("invariant 9 (close completes)", () => {
     "invariant 9 (close completes): a check in flight does not keep its connection until other leases end",
     () =>
       Effect.gen(function* () {
-        const backend = new Backend()
-        const world = yield* open({ max: 2, ...hooks(backend) }, backend)
+        const gates = Gates.make()
+        const world = yield* open({ max: 2, ...hooks(gates) }, gates)
         const holders = [yield* hold(world), yield* hold(world)]
         yield* settle
         yield* holders[0]!.release
-        backend.check = "hang"
+        gates.check = "hang"
         yield* TestClock.adjust(1000)
         expect(Array.from(world.pool.store.all, ({ state }) => state).sort()).toEqual(["checking", "used"])
         const closing = yield* timed(world.close)
         yield* settle
-        expect(world.backend.open).toBe(1)
+        expect(world.gates.open).toBe(1)
         yield* holders[1]!.release
         yield* Fiber.join(closing)
         yield* expectGone(world)
@@ -252,8 +253,8 @@ describe("invariant 9 (close completes)", () => {
 
   it.effect("invariant 9 (close completes): drain refuses callers, waits for leases, then closes", () =>
     Effect.gen(function* () {
-      const backend = new Backend()
-      const world = yield* open({ min: 1, max: 2, ...hooks(backend) }, backend)
+      const gates = Gates.make()
+      const world = yield* open({ min: 1, max: 2, ...hooks(gates) }, gates)
       const holder = yield* hold(world)
       const second = yield* hold(world)
       yield* settle
@@ -298,18 +299,18 @@ describe("invariant 9 (close completes)", () => {
   )
 
   it.effect(
-    "invariant 9 (close completes): a pool whose backend is dead, breaker open or not, closes without a trace",
+    "invariant 9 (close completes): a pool whose gates is dead, breaker open or not, closes without a trace",
     () =>
       Effect.gen(function* () {
         for (const breaker of [false, { failures: 2, probeInterval: 50 }] as const) {
-          const backend = new Backend()
-          backend.acquire = "fail"
-          const world = yield* open({ min: 2, max: 3, breaker, createRetry: Schedule.spaced(20) }, backend)
+          const gates = Gates.make()
+          gates.create = "fail"
+          const world = yield* open({ min: 2, max: 3, breaker, createRetry: Schedule.spaced(20) }, gates)
           yield* TestClock.adjust(500)
           yield* world.close
-          const { attempts } = backend
+          const { attempts } = gates
           yield* TestClock.adjust("1 hour")
-          expect(backend.attempts).toBe(attempts)
+          expect(gates.attempts).toBe(attempts)
           yield* expectGone(world)
         }
       })
@@ -317,12 +318,12 @@ describe("invariant 9 (close completes)", () => {
 
   it.effect("invariant 9 (close completes): a retry schedule that is still deciding leaves no timer behind", () =>
     Effect.gen(function* () {
-      const backend = new Backend()
-      backend.acquire = "fail"
+      const gates = Gates.make()
+      gates.create = "fail"
       const createRetry = Schedule.spaced(10).pipe(
         Schedule.modifyDelay(({ duration }) => Effect.as(Effect.sleep(1000), duration))
       )
-      const world = yield* open({ min: 1, max: 3, breaker: false, createRetry }, backend)
+      const world = yield* open({ min: 1, max: 3, breaker: false, createRetry }, gates)
       yield* TestClock.adjust(100)
       yield* world.close
       yield* expectGone(world)
@@ -358,10 +359,10 @@ describe("invariant 9 (close completes)", () => {
     Effect.gen(function* () {
       const timers = () => process.getActiveResourcesInfo().filter((name) => name === "Timeout").length
       const before = timers()
-      const backend = new Backend()
+      const gates = Gates.make()
       yield* Effect.scoped(
         Effect.gen(function* () {
-          const pool = yield* ConnectionPool.make({ acquire: backend.connect, min: 2, max: 4, ...hooks(backend) })
+          const pool = yield* ConnectionPool.make({ acquire: gates.make, min: 2, max: 4, ...hooks(gates) })
           const holder = yield* Effect.forkChild(
             ConnectionPool.use(pool, () => Effect.never),
             { startImmediately: true }
@@ -372,7 +373,7 @@ describe("invariant 9 (close completes)", () => {
         })
       )
       expect(timers()).toBe(before)
-      backend.expectExactlyOnce(0)
+      expectExactlyOnce(gates, 0)
     })
   )
 })

@@ -1,5 +1,6 @@
 import { ConnectionPool } from "@effect-pools/connection"
 import { describe, expect, it } from "@effect/vitest"
+import { Gates } from "@effect-pools/testing"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -8,13 +9,10 @@ import * as Schedule from "effect/Schedule"
 import * as Scheduler from "effect/Scheduler"
 import { TestClock } from "effect/testing"
 import {
-  Backend,
-  badGates,
   counts,
   expectAtRest,
   expectEveryPlaceWorks,
   failures,
-  type Gate,
   hold,
   holding,
   open,
@@ -40,7 +38,7 @@ describe("invariant 6 (isolation)", () => {
         const world = yield* open({ max: 3, maxCreating: 2 })
         const holder = yield* hold(world)
         yield* settle
-        world.backend.acquire = gate
+        world.gates.create = gate
         const callers = yield* Effect.forEach([1, 2, 3], () => servedAt(world))
         yield* TestClock.adjust(20)
         yield* holder.release
@@ -50,11 +48,11 @@ describe("invariant 6 (isolation)", () => {
 
     it.effect(`invariant 6 (isolation): nor one that must be validated first, if creation goes ${gate}`, () =>
       Effect.gen(function* () {
-        const backend = new Backend()
-        const world = yield* open({ max: 3, validate: backend.onValidate, validateAfterIdle: 0 }, backend)
+        const gates = Gates.make()
+        const world = yield* open({ max: 3, validate: gates.onValidate, validateAfterIdle: 0 }, gates)
         const holder = yield* hold(world)
         yield* settle
-        backend.acquire = gate
+        gates.create = gate
         const caller = yield* servedAt(world)
         yield* TestClock.adjust(20)
         yield* holder.release
@@ -69,8 +67,8 @@ describe("invariant 6 (isolation)", () => {
         const world = yield* open({ max: 3 })
         const holders = [yield* hold(world), yield* hold(world)]
         yield* settle
-        world.backend.close = gate
-        yield* ConnectionPool.invalidate(world.pool, holders[0]!.got.wire!)
+        world.gates.destroy = gate
+        yield* ConnectionPool.invalidate(world.pool, holders[0]!.got.item!)
         yield* holders[0]!.release
         expect(counts(world)).toMatchObject({ destroying: 1, used: 1 })
         // The caller itself is back already; another gets the place that is left, and one more what comes back.
@@ -83,14 +81,14 @@ describe("invariant 6 (isolation)", () => {
 
     it.effect(`invariant 6 (isolation): nor one that goes ${gate} after a validation that somebody waits for`, () =>
       Effect.gen(function* () {
-        const backend = new Backend()
-        const world = yield* open({ max: 2, validate: backend.onValidate }, backend)
+        const gates = Gates.make()
+        const world = yield* open({ max: 2, validate: gates.onValidate }, gates)
         yield* ConnectionPool.use(world.pool, () => Effect.void)
         yield* TestClock.adjust(1000)
-        backend.validate = 10
-        backend.close = gate
+        gates.validate = 10
+        gates.destroy = gate
         const caller = yield* servedAt(world)
-        yield* ConnectionPool.invalidate(world.pool, backend.wires[0]!)
+        yield* ConnectionPool.invalidate(world.pool, gates.items[0]!)
         yield* TestClock.adjust(10)
         expect(yield* Fiber.join(caller)).toBe(1010)
       })
@@ -98,14 +96,14 @@ describe("invariant 6 (isolation)", () => {
 
     it.effect(`invariant 6 (isolation): a reset that goes ${gate} holds up neither its caller nor others`, () =>
       Effect.gen(function* () {
-        const backend = new Backend()
-        const world = yield* open({ max: 2, reset: backend.onReset }, backend)
+        const gates = Gates.make()
+        const world = yield* open({ max: 2, reset: gates.onReset }, gates)
         const other = yield* hold(world)
         yield* settle
-        backend.reset = gate
+        gates.reset = gate
         yield* ConnectionPool.use(world.pool, () => Effect.void)
         expect(yield* Clock.currentTimeMillis).toBe(0)
-        backend.reset = "ok"
+        gates.reset = "ok"
         const caller = yield* servedAt(world)
         yield* other.release
         expect(yield* Fiber.join(caller)).toBe(0)
@@ -114,18 +112,18 @@ describe("invariant 6 (isolation)", () => {
 
     it.effect(`invariant 6 (isolation): a background check that goes ${gate} holds up no caller with places left`, () =>
       Effect.gen(function* () {
-        const backend = new Backend()
-        const world = yield* open({ max: 4, health: { interval: 1000, check: backend.onCheck, timeout: 500 } }, backend)
+        const gates = Gates.make()
+        const world = yield* open({ max: 4, health: { interval: 1000, check: gates.onCheck, timeout: 500 } }, gates)
         const three = yield* Effect.forEach([1, 2, 3], () => hold(world))
         for (const { release } of three) yield* release
-        backend.check = gate
+        gates.check = gate
         yield* TestClock.adjust(1000)
         expect(Array.from(world.pool.store.all, ({ state }) => state).sort()).toEqual(["checking", "checking", "idle"])
         const first = yield* hold(world)
         const second = yield* hold(world)
         yield* settle
-        expect(first.got.wire).toBeDefined()
-        expect(second.got.wire).toBeDefined()
+        expect(first.got.item).toBeDefined()
+        expect(second.got.item).toBeDefined()
       })
     )
   }
@@ -135,15 +133,15 @@ describe("invariant 6 (isolation)", () => {
       `invariant 6 (isolation): room on a shared connection is used while an idle one needs validation, ${order}`,
       () =>
         Effect.gen(function* () {
-          const backend = new Backend()
-          const world = yield* open({ max: 2, concurrency: 2, order, validate: backend.onValidate }, backend)
+          const gates = Gates.make()
+          const world = yield* open({ max: 2, concurrency: 2, order, validate: gates.onValidate }, gates)
           const three = yield* Effect.forEach([1, 2, 3], () => hold(world))
           yield* settle
           yield* three[2]!.release
           yield* TestClock.adjust(1000)
           yield* three[0]!.release
           expect(counts(world)).toMatchObject({ idle: 1, used: 1 })
-          backend.validate = "hang"
+          gates.validate = "hang"
           expect(yield* Fiber.join(yield* servedAt(world))).toBe(1000)
         })
     )
@@ -151,14 +149,14 @@ describe("invariant 6 (isolation)", () => {
 
   it.effect("invariant 6 (isolation): a validation that hangs holds nobody up while other connections are idle", () =>
     Effect.gen(function* () {
-      const backend = new Backend()
-      const world = yield* open({ max: 3, validate: backend.onValidate, validationTimeout: 5000 }, backend)
+      const gates = Gates.make()
+      const world = yield* open({ max: 3, validate: gates.onValidate, validationTimeout: 5000 }, gates)
       const three = yield* Effect.forEach([1, 2, 3], () => hold(world))
       for (const { release } of three) yield* release
       yield* TestClock.adjust(1000)
-      backend.validate = "hang"
+      gates.validate = "hang"
       const caller = yield* servedAt(world)
-      backend.validate = "ok"
+      gates.validate = "ok"
       yield* TestClock.adjust(1000)
       expect(caller.pollUnsafe()).toBeDefined()
     })
@@ -166,23 +164,23 @@ describe("invariant 6 (isolation)", () => {
 
   it.effect("invariant 6 (isolation): a validation that hangs holds nobody up while there is room for another", () =>
     Effect.gen(function* () {
-      const backend = new Backend()
-      const world = yield* open({ max: 2, validate: backend.onValidate, validationTimeout: 5000 }, backend)
+      const gates = Gates.make()
+      const world = yield* open({ max: 2, validate: gates.onValidate, validationTimeout: 5000 }, gates)
       yield* (yield* hold(world)).release
       yield* TestClock.adjust(1000)
-      backend.validate = "hang"
+      gates.validate = "hang"
       const caller = yield* servedAt(world)
       yield* TestClock.adjust(1000)
       expect(caller.pollUnsafe()).toBeDefined()
-      expect(backend.attempts).toBe(2)
+      expect(gates.attempts).toBe(2)
     })
   )
 
   it.effect("invariant 6 (isolation): a reset that hangs holds nobody up while there is room for another", () =>
     Effect.gen(function* () {
-      const backend = new Backend()
-      const world = yield* open({ max: 2, reset: backend.onReset, resetTimeout: 5000 }, backend)
-      backend.reset = "hang"
+      const gates = Gates.make()
+      const world = yield* open({ max: 2, reset: gates.onReset, resetTimeout: 5000 }, gates)
+      gates.reset = "hang"
       yield* (yield* hold(world)).release
       const caller = yield* servedAt(world)
       yield* TestClock.adjust(1000)
@@ -192,11 +190,11 @@ describe("invariant 6 (isolation)", () => {
 
   it.effect("invariant 6 (isolation): a connect that hangs holds nobody up while another may be tried", () =>
     Effect.gen(function* () {
-      const backend = new Backend()
-      const world = yield* open({ max: 2 }, backend)
-      backend.acquire = "hang"
+      const gates = Gates.make()
+      const world = yield* open({ max: 2 }, gates)
+      gates.create = "hang"
       const caller = yield* servedAt(world)
-      backend.acquire = "ok"
+      gates.create = "ok"
       yield* TestClock.adjust(999)
       expect(caller.pollUnsafe()).toBeUndefined()
       yield* TestClock.adjust(1)
@@ -208,17 +206,17 @@ describe("invariant 6 (isolation)", () => {
 describe("invariant 7 (clean hand-out)", () => {
   it.effect("invariant 7 (clean hand-out): what a lease left dirty is reset before anybody else gets it", () =>
     Effect.gen(function* () {
-      const backend = new Backend()
-      const world = yield* open({ max: 1, reset: backend.onReset }, backend)
-      backend.reset = 3
+      const gates = Gates.make()
+      const world = yield* open({ max: 1, reset: gates.onReset }, gates)
+      gates.reset = 3
       const callers = yield* Effect.forEach(Array.from({ length: 5 }), () =>
         Effect.forkChild(
           ConnectionPool.use(
             world.pool,
-            holding(world, (wire) =>
+            holding(world, (item) =>
               Effect.suspend(() => {
-                const wasDirty = wire.isDirty
-                wire.isDirty = true
+                const wasDirty = item.isDirty
+                item.isDirty = true
                 return Effect.as(Effect.sleep(1), wasDirty)
               })
             )
@@ -227,23 +225,23 @@ describe("invariant 7 (clean hand-out)", () => {
       )
       yield* TestClock.adjust(100)
       for (const caller of callers) expect(yield* Fiber.join(caller)).toBe(false)
-      expect(backend.attempts).toBe(1)
-      expect(backend.resets).toBe(5)
+      expect(gates.attempts).toBe(1)
+      expect(gates.resets).toBe(5)
     })
   )
 
   it.effect("invariant 7 (clean hand-out): a shared connection is reset when the last of its leases has ended", () =>
     Effect.gen(function* () {
-      const backend = new Backend()
-      const world = yield* open({ max: 1, concurrency: 3, reset: backend.onReset }, backend)
+      const gates = Gates.make()
+      const world = yield* open({ max: 1, concurrency: 3, reset: gates.onReset }, gates)
       const one = yield* hold(world)
       const two = yield* hold(world)
       yield* settle
-      backend.reset = 50
+      gates.reset = 50
       yield* one.release
-      expect(backend.resets).toBe(0)
+      expect(gates.resets).toBe(0)
       yield* two.release
-      expect(backend.resets).toBe(1)
+      expect(gates.resets).toBe(1)
       // Not before the reset is over.
       const caller = yield* servedAt(world)
       yield* TestClock.adjust(50)
@@ -251,18 +249,18 @@ describe("invariant 7 (clean hand-out)", () => {
     })
   )
 
-  for (const gate of badGates) {
+  for (const gate of Gates.bad) {
     it.effect(`invariant 7 (clean hand-out): validate: ${gate}: destroyed, and the caller gets another`, () =>
       Effect.gen(function* () {
-        const backend = new Backend()
-        const world = yield* open({ max: 1, validate: backend.onValidate, validationTimeout: 100 }, backend)
+        const gates = Gates.make()
+        const world = yield* open({ max: 1, validate: gates.onValidate, validationTimeout: 100 }, gates)
         yield* ConnectionPool.use(world.pool, () => Effect.void)
         yield* TestClock.adjust(1000)
-        backend.validate = gate
+        gates.validate = gate
         const caller = yield* Effect.forkChild(
           ConnectionPool.use(
             world.pool,
-            holding(world, (wire) => Effect.succeed(wire.id))
+            holding(world, (item) => Effect.succeed(item.id))
           )
         )
         yield* TestClock.adjust(200)
@@ -274,14 +272,14 @@ describe("invariant 7 (clean hand-out)", () => {
 
     it.effect(`invariant 7 (clean hand-out): reset: ${gate}: destroyed, and the next caller gets another`, () =>
       Effect.gen(function* () {
-        const backend = new Backend()
-        const world = yield* open({ max: 1, reset: backend.onReset, resetTimeout: 100 }, backend)
-        backend.reset = gate
+        const gates = Gates.make()
+        const world = yield* open({ max: 1, reset: gates.onReset, resetTimeout: 100 }, gates)
+        gates.reset = gate
         yield* ConnectionPool.use(world.pool, () => Effect.void)
         const caller = yield* Effect.forkChild(
           ConnectionPool.use(
             world.pool,
-            holding(world, (wire) => Effect.succeed(wire.id))
+            holding(world, (item) => Effect.succeed(item.id))
           )
         )
         yield* TestClock.adjust(500)
@@ -295,23 +293,23 @@ describe("invariant 7 (clean hand-out)", () => {
     "invariant 7 (clean hand-out): an invalidated connection is never handed out again, whatever it is doing",
     () =>
       Effect.gen(function* () {
-        const backend = new Backend()
+        const gates = Gates.make()
         const world = yield* open(
           {
             max: 1,
-            validate: backend.onValidate,
+            validate: gates.onValidate,
             validateAfterIdle: 100,
-            reset: backend.onReset,
-            health: { interval: 1000, check: backend.onCheck }
+            reset: gates.onReset,
+            health: { interval: 1000, check: gates.onCheck }
           },
-          backend
+          gates
         )
         const use = ConnectionPool.use(
           world.pool,
-          holding(world, (wire) => Effect.succeed(wire))
+          holding(world, (item) => Effect.succeed(item))
         )
-        const invalidate = (id: number) => ConnectionPool.invalidate(world.pool, backend.wires[id - 1]!)
-        const stateOf = (id: number) => world.pool.store.find(backend.wires[id - 1]!)?.state
+        const invalidate = (id: number) => ConnectionPool.invalidate(world.pool, gates.items[id - 1]!)
+        const stateOf = (id: number) => world.pool.store.find(gates.items[id - 1]!)?.state
         // Idle.
         yield* use
         yield* invalidate(1)
@@ -324,23 +322,23 @@ describe("invariant 7 (clean hand-out)", () => {
         yield* holder.release
         expect((yield* Fiber.join(waiting)).id).toBe(3)
         // Resetting.
-        backend.reset = 50
+        gates.reset = 50
         yield* use
         expect(stateOf(3)).toBe("resetting")
         yield* invalidate(3)
-        backend.reset = "ok"
+        gates.reset = "ok"
         yield* TestClock.adjust(50)
         expect((yield* use).id).toBe(4)
         // Validating, for somebody.
         yield* TestClock.adjust(200)
-        backend.validate = 50
+        gates.validate = 50
         const validated = yield* Effect.forkChild(use, { startImmediately: true })
         expect(stateOf(4)).toBe("validating")
         yield* invalidate(4)
         yield* TestClock.adjust(50)
         expect((yield* Fiber.join(validated)).id).toBe(5)
         // In a background check.
-        backend.check = 50
+        gates.check = 50
         yield* TestClock.adjust(1000)
         expect(stateOf(5)).toBe("checking")
         yield* invalidate(5)
@@ -361,10 +359,10 @@ describe("invariant 7 (clean hand-out)", () => {
       const world = yield* open({ max: 2, concurrency: 3 })
       const one = yield* hold(world)
       yield* settle
-      yield* ConnectionPool.invalidate(world.pool, one.got.wire!)
+      yield* ConnectionPool.invalidate(world.pool, one.got.item!)
       const two = yield* hold(world)
       yield* settle
-      expect(two.got.wire).not.toBe(one.got.wire)
+      expect(two.got.item).not.toBe(one.got.item)
       yield* one.release
       yield* two.release
       expectAtRest(world)
@@ -378,7 +376,7 @@ describe("invariant 7 (clean hand-out)", () => {
       const world = yield* open({ max: 1, maxLifetime: 1000, lifetimeJitter: 0 })
       const use = ConnectionPool.use(
         world.pool,
-        holding(world, (wire) => Effect.sync(() => ids.push(wire.id)))
+        holding(world, (item) => Effect.sync(() => ids.push(item.id)))
       )
       yield* use
       yield* TestClock.adjust(999)
@@ -393,7 +391,7 @@ describe("invariant 7 (clean hand-out)", () => {
 describe("invariant 10 (time)", () => {
   it.effect("invariant 10 (time): a year passes under TestClock, with nothing real waited for", () =>
     Effect.gen(function* () {
-      const backend = new Backend()
+      const gates = Gates.make()
       const world = yield* open(
         {
           min: 1,
@@ -401,18 +399,18 @@ describe("invariant 10 (time)", () => {
           idleTimeout: "1 hour",
           maxLifetime: "1 day",
           lifetimeJitter: 0,
-          health: { interval: "6 hours", check: backend.onCheck }
+          health: { interval: "6 hours", check: gates.onCheck }
         },
-        backend
+        gates
       )
       const wallBefore = yield* Clock.currentTimeMillis
       yield* TestClock.adjust("30 days")
       expect((yield* Clock.currentTimeMillis) - wallBefore).toBe(30 * 86_400_000)
       // One a day for `min`, and four looks at each.
-      expect(backend.attempts).toBeGreaterThanOrEqual(30)
-      expect(backend.attempts).toBeLessThanOrEqual(31)
-      expect(backend.checks).toBeGreaterThanOrEqual(30 * 3)
-      expect(backend.checks).toBeLessThanOrEqual(30 * 4)
+      expect(gates.attempts).toBeGreaterThanOrEqual(30)
+      expect(gates.attempts).toBeLessThanOrEqual(31)
+      expect(gates.checks).toBeGreaterThanOrEqual(30 * 3)
+      expect(gates.checks).toBeLessThanOrEqual(30 * 4)
       expectAtRest(world)
     })
   )
@@ -420,7 +418,7 @@ describe("invariant 10 (time)", () => {
   it.effect("invariant 10 (time): without time passing nothing times out and no timer fires", () =>
     Effect.gen(function* () {
       const world = yield* open({ max: 1, acquireTimeout: 1, idleTimeout: 1, createTimeout: 1 })
-      world.backend.acquire = "hang"
+      world.gates.create = "hang"
       const caller = yield* servedAt(world)
       for (let n = 0; n < 50; n++) yield* settle
       expect(caller.pollUnsafe()).toBeUndefined()
@@ -432,7 +430,7 @@ describe("invariant 10 (time)", () => {
   it.effect("invariant 10 (time): times in stats, events and connections are the clock's", () =>
     Effect.gen(function* () {
       const world = yield* open({ max: 1 })
-      world.backend.acquire = 150
+      world.gates.create = 150
       const caller = yield* servedAt(world)
       yield* TestClock.adjust(1000)
       expect(yield* Fiber.join(caller)).toBe(150)
@@ -447,42 +445,42 @@ describe("invariant 10 (time)", () => {
 })
 
 describe("invariant 12 (nothing is silent)", () => {
-  const shown: ReadonlyArray<Gate> = [...badGates, { late: 60_000, ending: "die" }]
-  const show = (gate: Gate) => (typeof gate === "object" ? "late, then dies" : gate)
+  const shown: ReadonlyArray<Gates.Gate> = [...Gates.bad, { late: 60_000, ending: "die" }]
+  const show = (gate: Gates.Gate) => (typeof gate === "object" ? "late, then dies" : gate)
 
   for (const gate of shown) {
-    for (const hook of ["validate", "reset", "check", "close"] as const) {
+    for (const hook of ["validate", "reset", "check", "destroy"] as const) {
       // Closing a scope answers nothing, so `false` is no failure there.
-      if (hook === "close" && gate === "false") continue
+      if (hook === "destroy" && gate === "false") continue
       it.effect(`invariant 12 (nothing is silent): ${hook}: ${show(gate)}: an event and a log line`, () =>
         Effect.gen(function* () {
-          const backend = new Backend()
+          const gates = Gates.make()
           const world = yield* open(
             {
               max: 1,
-              validate: backend.onValidate,
+              validate: gates.onValidate,
               validateAfterIdle: 1000,
               validationTimeout: 100,
-              reset: backend.onReset,
+              reset: gates.onReset,
               resetTimeout: 100,
               destroyTimeout: 100,
-              health: { interval: 2000, check: backend.onCheck, timeout: 100, policy: { penalty: 10 } }
+              health: { interval: 2000, check: gates.onCheck, timeout: 100, policy: { penalty: 10 } }
             },
-            backend
+            gates
           )
           yield* ConnectionPool.use(world.pool, () => Effect.void)
           yield* TestClock.adjust(1500)
           expect(failures(world)).toEqual([])
-          backend[hook] = gate
-          if (hook === "close") yield* ConnectionPool.invalidate(world.pool, backend.wires[0]!)
+          gates[hook] = gate
+          if (hook === "destroy") yield* ConnectionPool.invalidate(world.pool, gates.items[0]!)
           if (hook === "validate" || hook === "reset") {
             yield* Effect.forkChild(ConnectionPool.use(world.pool, () => Effect.void))
           }
           // A check is given a second to end once it was interrupted.
           yield* TestClock.adjust(hook === "check" ? 1600 : 600)
-          backend[hook] = "ok"
+          gates[hook] = "ok"
           yield* TestClock.adjust(200)
-          const during = hook === "close" ? "destroy" : hook
+          const during = hook
           expect(failures(world)).toMatchObject([{ during, item: 1 }])
           expect(world.logs.length).toBe(1)
           expect(world.logs[0]).toContain(`${during} of connection 1 failed`)
@@ -506,16 +504,16 @@ describe("invariant 12 (nothing is silent)", () => {
         })
         yield* world.close
         world.events.length = world.logs.length = 0
-        const backend = new Backend()
-        backend.acquire = gate
+        const gates = Gates.make()
+        gates.create = gate
         const dead = yield* open(
           { min: 1, max: 1, createTimeout: 100, createRetry: Schedule.spaced(100), breaker: false },
-          backend
+          gates
         )
         yield* TestClock.adjust(1000)
         expect(tags(dead).filter((tag) => tag === "ItemCreateFailed").length).toBeGreaterThanOrEqual(4)
         expect(dead.logs.length).toBe(1)
-        expect(dead.pool.admission.observer.createFailed).toBe(backend.attempts - counts(dead).creating)
+        expect(dead.pool.admission.observer.createFailed).toBe(gates.attempts - counts(dead).creating)
       })
     )
   }
@@ -523,10 +521,10 @@ describe("invariant 12 (nothing is silent)", () => {
   for (const close of ["fail", "die", "stuck"] as const) {
     it.effect(`invariant 12 (nothing is silent): cleaning up after a failed attempt: ${close}`, () =>
       Effect.gen(function* () {
-        const backend = new Backend()
-        const acquire = Effect.andThen(backend.connect, Effect.fail("handshake" as never))
-        const world = yield* open({ max: 1, acquire, breaker: false, destroyTimeout: 100 }, backend)
-        backend.close = close
+        const gates = Gates.make()
+        const acquire = Effect.andThen(gates.make, Effect.fail("handshake" as never))
+        const world = yield* open({ max: 1, acquire, breaker: false, destroyTimeout: 100 }, gates)
+        gates.destroy = close
         const caller = yield* Effect.forkChild(
           Effect.exit(ConnectionPool.use(world.pool, () => Effect.void, { acquireTimeout: 5 })),
           { startImmediately: true }
@@ -535,7 +533,7 @@ describe("invariant 12 (nothing is silent)", () => {
         expect(Exit.isFailure(yield* Fiber.join(caller))).toBe(true)
         expect(failures(world)).toMatchObject([{ during: "destroy", item: undefined }])
         expect(world.logs.filter((line) => line.includes("cleaning up after a failed creation")).length).toBe(1)
-        backend.close = "ok"
+        gates.destroy = "ok"
         yield* settle
         expect(counts(world)).toEqual({ idle: 0, used: 0, creating: 0, destroying: 0, pending: 0 })
       })
@@ -547,7 +545,7 @@ describe("invariant 12 (nothing is silent)", () => {
     () =>
       Effect.gen(function* () {
         const world = yield* open({ max: 1, createTimeout: 100, breaker: false })
-        world.backend.acquire = { late: 1000, ending: "die" }
+        world.gates.create = { late: 1000, ending: "die" }
         const caller = yield* Effect.forkChild(
           Effect.exit(ConnectionPool.use(world.pool, () => Effect.void, { acquireTimeout: 50 }))
         )
@@ -556,15 +554,15 @@ describe("invariant 12 (nothing is silent)", () => {
         expect(failures(world)).toEqual([])
         yield* TestClock.adjust(1000)
         expect(failures(world)).toMatchObject([{ during: "destroy", item: undefined }])
-        world.backend.acquire = { late: 1000 }
-        world.backend.close = "die"
+        world.gates.create = { late: 1000 }
+        world.gates.destroy = "die"
         yield* Effect.forkChild(
           Effect.exit(ConnectionPool.use(world.pool, () => Effect.void, { acquireTimeout: 50 })),
           { startImmediately: true }
         )
         yield* TestClock.adjust(2000)
         expect(failures(world).length).toBe(2)
-        expect(world.backend.wires[0]).toMatchObject({ closing: 1, closed: 1 })
+        expect(world.gates.items[0]).toMatchObject({ destroying: 1, destroyed: 1 })
       })
   )
 
@@ -589,7 +587,7 @@ describe("invariant 12 (nothing is silent)", () => {
         max: 1,
         createRetry: Schedule.forever.pipe(Schedule.modifyDelay(() => Effect.die(new Error("retry is broken"))))
       })
-      world.backend.acquire = "fail"
+      world.gates.create = "fail"
       const caller = yield* Effect.forkChild(Effect.exit(ConnectionPool.use(world.pool, () => Effect.void)))
       yield* TestClock.adjust(1000)
       expect(Exit.isFailure(yield* Fiber.join(caller))).toBe(true)
@@ -606,7 +604,7 @@ describe("invariant 12 (nothing is silent)", () => {
         for (const maxOps of [3, 4, 5, 7, 11, 64]) {
           const world = yield* Effect.provideService(open({ max: 1 }), Scheduler.MaxOpsBeforeYield, maxOps)
           yield* ConnectionPool.use(world.pool, () => Effect.void)
-          world.backend.close = "die"
+          world.gates.destroy = "die"
           yield* world.close
           yield* settle
           expect(failures(world)).toMatchObject([{ during: "destroy", item: 1 }])
@@ -617,23 +615,23 @@ describe("invariant 12 (nothing is silent)", () => {
 
   it.effect("invariant 12 (nothing is silent): closing a healthy pool says nothing", () =>
     Effect.gen(function* () {
-      const backend = new Backend()
+      const gates = Gates.make()
       const world = yield* open(
         {
           max: 3,
-          validate: backend.onValidate,
-          reset: backend.onReset,
-          health: { interval: 1000, check: backend.onCheck }
+          validate: gates.onValidate,
+          reset: gates.onReset,
+          health: { interval: 1000, check: gates.onCheck }
         },
-        backend
+        gates
       )
       const all = [yield* hold(world), yield* hold(world), yield* hold(world)]
       yield* settle
-      backend.reset = backend.validate = backend.check = 100
+      gates.reset = gates.validate = gates.check = 100
       yield* all[0]!.release
       yield* all[1]!.release
       yield* TestClock.adjust(1100)
-      backend.reset = 1000
+      gates.reset = 1000
       yield* all[2]!.release
       yield* Effect.forkChild(Effect.exit(ConnectionPool.use(world.pool, () => Effect.void)), {
         startImmediately: true

@@ -1,6 +1,7 @@
 import { ConnectionPool } from "@effect-pools/connection"
 import { PoolError } from "@effect-pools/core"
 import { describe, expect, it } from "@effect/vitest"
+import { Gates } from "@effect-pools/testing"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -12,8 +13,6 @@ import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import { TestClock } from "effect/testing"
 import {
-  Backend,
-  Broken,
   counts,
   expectAtRest,
   expectEveryPlaceWorks,
@@ -26,13 +25,17 @@ import {
 } from "./support.ts"
 
 const reasonOf = (error: unknown): string =>
-  error instanceof PoolError.PoolError ? error.reason._tag : error instanceof Broken ? "Broken" : String(error)
+  error instanceof PoolError.PoolError
+    ? error.reason._tag
+    : error instanceof Gates.GateFailure
+      ? "GateFailure"
+      : String(error)
 
 /** What a caller is told, and when. */
 const call = (world: World, options?: ConnectionPool.ConnectionPool<any> extends never ? never : object) =>
   ConnectionPool.use(
     world.pool,
-    holding(world, (wire) => Effect.succeed(wire.id)),
+    holding(world, (item) => Effect.succeed(item.id)),
     options as never
   ).pipe(
     Effect.matchEffect({
@@ -48,7 +51,7 @@ describe("invariant 3 (no stranded waiter)", () => {
     Effect.gen(function* () {
       const world = yield* open({ max: 5 })
       const first = yield* hold(world)
-      world.backend.acquire = "hang"
+      world.gates.create = "hang"
       const waiter = yield* start(call(world))
       expect(counts(world)).toMatchObject({ creating: 1, pending: 1 })
       yield* first.release
@@ -62,16 +65,16 @@ describe("invariant 3 (no stranded waiter)", () => {
         `invariant 3 (no stranded waiter): ${order}, validated after ${validateAfterIdle} ms: many idle ones, few callers`,
         () =>
           Effect.gen(function* () {
-            const backend = new Backend()
-            const world = yield* open({ max: 3, order, validateAfterIdle, validate: backend.onValidate }, backend)
+            const gates = Gates.make()
+            const world = yield* open({ max: 3, order, validateAfterIdle, validate: gates.onValidate }, gates)
             for (const wave of [3, 1, 2, 3]) {
-              backend.validate = wave
+              gates.validate = wave
               yield* TestClock.adjust(1000)
               const callers = yield* Effect.forEach(Array.from({ length: wave }), () => start(call(world)))
               yield* TestClock.adjust(10)
               for (const caller of callers) expect((yield* Fiber.join(caller)).answer).toBe("served")
             }
-            expect(backend.validations).toBeLessThanOrEqual(9)
+            expect(gates.validations).toBeLessThanOrEqual(9)
             expectAtRest(world)
           })
       )
@@ -80,16 +83,16 @@ describe("invariant 3 (no stranded waiter)", () => {
 
   it.effect("invariant 3 (no stranded waiter): a validation that fails is followed by the next idle connection", () =>
     Effect.gen(function* () {
-      const backend = new Backend()
-      const world = yield* open({ max: 3, validate: backend.onValidate }, backend)
+      const gates = Gates.make()
+      const world = yield* open({ max: 3, validate: gates.onValidate }, gates)
       const held = yield* Effect.forEach([1, 2, 3], () => hold(world))
       for (const { release } of held) yield* release
       yield* TestClock.adjust(1000)
-      backend.validate = "fail"
-      backend.acquire = "hang"
+      gates.validate = "fail"
+      gates.create = "hang"
       const waiter = yield* start(call(world))
       // The whole pool is found dead; the waiter's new connection is on its way at once.
-      expect(backend.validations).toBe(3)
+      expect(gates.validations).toBe(3)
       expect(counts(world)).toEqual({ idle: 0, used: 0, creating: 1, destroying: 0, pending: 1 })
       yield* Fiber.interrupt(waiter)
     })
@@ -100,8 +103,8 @@ describe("invariant 3 (no stranded waiter)", () => {
       `invariant 3 (no stranded waiter): a connection behind one that needs validation is not forgotten, ${order}`,
       () =>
         Effect.gen(function* () {
-          const backend = new Backend()
-          const world = yield* open({ max: 2, order, validate: backend.onValidate }, backend)
+          const gates = Gates.make()
+          const world = yield* open({ max: 2, order, validate: gates.onValidate }, gates)
           const holders = [yield* hold(world), yield* hold(world)]
           yield* settle
           // The one where the order looks first is to be validated, the other has just been seen at work.
@@ -109,13 +112,13 @@ describe("invariant 3 (no stranded waiter)", () => {
           yield* holders[0]!.release
           yield* holders[1]!.release
           yield* TestClock.adjust(1000)
-          world.pool.store.find(other.got.wire!)!.provenAt = 1000
+          world.pool.store.find(other.got.item!)!.provenAt = 1000
           yield* ConnectionPool.suspend(world.pool)
-          backend.validate = "hang"
+          gates.validate = "hang"
           const waiters = [yield* start(call(world)), yield* start(call(world))]
           yield* ConnectionPool.resume(world.pool)
           yield* settle
-          expect(world.pool.store.find(first.got.wire!)?.state).toBe("validating")
+          expect(world.pool.store.find(first.got.item!)?.state).toBe("validating")
           expect(waiters.filter((waiter) => waiter.pollUnsafe() !== undefined).length).toBe(2)
         })
     )
@@ -207,8 +210,8 @@ describe("invariant 3 (no stranded waiter)", () => {
       const clock = yield* TestClock.testClockWith(Effect.succeed)
       // Time reads half a millisecond less than timers think, as with a clock that is rounded another way.
       const behind = 500_000n
-      const backend = new Backend()
-      const world = yield* open({ max: 1, createRetry: Schedule.spaced(10), breaker: false }, backend).pipe(
+      const gates = Gates.make()
+      const world = yield* open({ max: 1, createRetry: Schedule.spaced(10), breaker: false }, gates).pipe(
         Effect.provideService(Clock.Clock, {
           ...clock,
           currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe(),
@@ -219,10 +222,10 @@ describe("invariant 3 (no stranded waiter)", () => {
         } as Clock.Clock)
       )
       let started = false
-      backend.acquire = "fail"
+      gates.create = "fail"
       const waiter = yield* start(call(world))
       started = true
-      backend.acquire = "ok"
+      gates.create = "ok"
       yield* TestClock.adjust(20)
       expect((yield* Fiber.join(waiter)).answer).toBe("served")
     })
@@ -232,15 +235,15 @@ describe("invariant 3 (no stranded waiter)", () => {
     "invariant 3 (no stranded waiter): getIfAvailable never has a connection made, nor waits for one in use",
     () =>
       Effect.gen(function* () {
-        const backend = new Backend()
-        const world = yield* open({ max: 2, validate: backend.onValidate }, backend)
+        const gates = Gates.make()
+        const world = yield* open({ max: 2, validate: gates.onValidate }, gates)
         expect(yield* ConnectionPool.useIfAvailable(world.pool, () => Effect.void)).toEqual(Option.none())
         yield* ConnectionPool.use(world.pool, () => Effect.void)
         yield* TestClock.adjust(1000)
-        backend.validate = "fail"
+        gates.validate = "fail"
         expect(yield* Effect.scoped(ConnectionPool.getIfAvailable(world.pool))).toEqual(Option.none())
         yield* settle
-        expect(backend.attempts).toBe(1)
+        expect(gates.attempts).toBe(1)
         expectAtRest(world)
       })
   )
@@ -318,7 +321,7 @@ describe("invariant 4 (order)", () => {
   it.effect("invariant 4 (order): a new connection goes to who waits longest, not to who made it necessary", () =>
     Effect.gen(function* () {
       const world = yield* open({ max: 3, maxCreating: 1 })
-      world.backend.acquire = 10
+      world.gates.create = 10
       const served: Array<number> = []
       yield* Effect.forEach([0, 1, 2, 3, 4], (name) =>
         start(
@@ -360,7 +363,7 @@ describe("invariant 4 (order)", () => {
       yield* Fiber.await(second)
       expect(served).toEqual(["second", "third"])
       expectAtRest(world)
-      expect(world.backend.attempts).toBe(1)
+      expect(world.gates.attempts).toBe(1)
     })
   )
 
@@ -417,33 +420,33 @@ describe("invariant 8 (deadlines are absolute)", () => {
 
   it.effect("invariant 8 (deadlines are absolute): wait, create, validate and retry together end exactly then", () =>
     Effect.gen(function* () {
-      const backend = new Backend()
+      const gates = Gates.make()
       const world = yield* open(
         {
           max: 1,
           acquireTimeout: 1000,
           createRetry: Schedule.spaced(100),
           breaker: false,
-          validate: backend.onValidate,
+          validate: gates.onValidate,
           validateAfterIdle: 0,
-          reset: backend.onReset
+          reset: gates.onReset
         },
-        backend
+        gates
       )
       // In use to 200, reset to 300, validated in vain to 500, closed to 600, created in vain to 750, then once more...
       const holder = yield* hold(world)
       yield* settle
       const waiter = yield* start(call(world))
       yield* TestClock.adjust(200)
-      backend.reset = 100
+      gates.reset = 100
       yield* holder.release
-      backend.validate = "hang"
+      gates.validate = "hang"
       yield* TestClock.adjust(100)
-      expect(backend.validations).toBe(1)
-      backend.close = 100
-      backend.acquire = "fail"
-      expect(world.pool.store.find(backend.wires[0]!)?.state).toBe("validating")
-      yield* ConnectionPool.invalidate(world.pool, backend.wires[0]!)
+      expect(gates.validations).toBe(1)
+      gates.destroy = 100
+      gates.create = "fail"
+      expect(world.pool.store.find(gates.items[0]!)?.state).toBe("validating")
+      yield* ConnectionPool.invalidate(world.pool, gates.items[0]!)
       yield* TestClock.adjust(699)
       expect(waiter.pollUnsafe()).toBeUndefined()
       yield* TestClock.adjust(1)
@@ -454,13 +457,13 @@ describe("invariant 8 (deadlines are absolute)", () => {
   it.effect("invariant 8 (deadlines are absolute): retries end with the caller's deadline, with the last failure", () =>
     Effect.gen(function* () {
       const world = yield* open({ max: 1, createRetry: Schedule.spaced(100), breaker: false })
-      world.backend.acquire = 50
-      const slow = Effect.andThen(Effect.sleep(50), Effect.fail(new Broken({ at: "acquire" })))
+      world.gates.create = 50
+      const slow = Effect.andThen(Effect.sleep(50), Effect.fail(new Gates.GateFailure({ at: "create" })))
       yield* world.close
       const second = yield* open({ max: 1, acquire: slow, createRetry: Schedule.spaced(100), breaker: false })
       const waiter = yield* start(call(second, { acquireTimeout: 777 }))
       yield* TestClock.adjust("2 seconds")
-      expect(yield* Fiber.join(waiter)).toEqual({ answer: "Broken", at: 777 })
+      expect(yield* Fiber.join(waiter)).toEqual({ answer: "GateFailure", at: 777 })
     })
   )
 
@@ -491,7 +494,7 @@ describe("invariant 8 (deadlines are absolute)", () => {
   it.effect("invariant 8 (deadlines are absolute): a connection that comes with the deadline is not lost", () =>
     Effect.gen(function* () {
       const world = yield* open({ max: 1, acquireTimeout: 100 })
-      world.backend.acquire = 100
+      world.gates.create = 100
       const waiter = yield* start(call(world))
       yield* TestClock.adjust(100)
       yield* Fiber.join(waiter)
@@ -507,23 +510,21 @@ describe("invariant 11 (no starvation by retry storms)", () => {
   const bound = (millis: number, every: number) => Math.floor(millis / every) + 1
 
   for (const waiters of [1, 1000]) {
-    it.effect(
-      `invariant 11 (no retry storms): a dead backend and ${waiters} waiting: attempts are the schedule's`,
-      () =>
-        Effect.gen(function* () {
-          const world = yield* open({ max: 50, maxCreating: 2, breaker: false, createRetry: Schedule.spaced(100) })
-          world.backend.acquire = "fail"
-          const callers = yield* Effect.forEach(Array.from({ length: waiters }), () => start(call(world)))
-          yield* TestClock.adjust(5000)
-          expect(world.backend.attempts).toBeLessThanOrEqual(bound(5000, 100))
-          expect(world.backend.attempts).toBeGreaterThan(40)
-          expect(counts(world).pending).toBe(waiters)
-          // It is back: nobody had to ask again.
-          world.backend.acquire = "ok"
-          yield* TestClock.adjust(100)
-          for (const caller of callers) expect((yield* Fiber.join(caller)).answer).toBe("served")
-          expectAtRest(world)
-        })
+    it.effect(`invariant 11 (no retry storms): a dead gates and ${waiters} waiting: attempts are the schedule's`, () =>
+      Effect.gen(function* () {
+        const world = yield* open({ max: 50, maxCreating: 2, breaker: false, createRetry: Schedule.spaced(100) })
+        world.gates.create = "fail"
+        const callers = yield* Effect.forEach(Array.from({ length: waiters }), () => start(call(world)))
+        yield* TestClock.adjust(5000)
+        expect(world.gates.attempts).toBeLessThanOrEqual(bound(5000, 100))
+        expect(world.gates.attempts).toBeGreaterThan(40)
+        expect(counts(world).pending).toBe(waiters)
+        // It is back: nobody had to ask again.
+        world.gates.create = "ok"
+        yield* TestClock.adjust(100)
+        for (const caller of callers) expect((yield* Fiber.join(caller)).answer).toBe("served")
+        expectAtRest(world)
+      })
     )
   }
 
@@ -536,30 +537,30 @@ describe("invariant 11 (no starvation by retry storms)", () => {
         createTimeout: 1000,
         createRetry: Schedule.spaced(1000)
       })
-      world.backend.acquire = "hang"
+      world.gates.create = "hang"
       yield* Effect.forEach(Array.from({ length: 1000 }), () => start(call(world)))
       let most = 0
       world.pool.admission.observer.listen(() => (most = Math.max(most, counts(world).creating)))
       yield* settle
-      expect(world.backend.attempts).toBe(3)
+      expect(world.gates.attempts).toBe(3)
       yield* TestClock.adjust(20_000)
       expect(most).toBeLessThanOrEqual(3)
       // One second to hang, one to wait.
-      expect(world.backend.attempts).toBeLessThanOrEqual(3 + 10)
+      expect(world.gates.attempts).toBeLessThanOrEqual(3 + 10)
     })
   )
 
   it.effect("invariant 11 (no retry storms): the default schedule backs off to five seconds", () =>
     Effect.gen(function* () {
       const world = yield* open({ max: 5, breaker: false, acquireTimeout: Duration.infinity })
-      world.backend.acquire = "fail"
+      world.gates.create = "fail"
       yield* Effect.forEach(Array.from({ length: 100 }), () => start(call(world)))
       yield* TestClock.adjust("10 seconds")
-      const after10 = world.backend.attempts
+      const after10 = world.gates.attempts
       expect(after10).toBeLessThanOrEqual(13)
       yield* TestClock.adjust("60 seconds")
-      expect(world.backend.attempts - after10).toBeLessThanOrEqual(16)
-      expect(world.backend.attempts - after10).toBeGreaterThanOrEqual(9)
+      expect(world.gates.attempts - after10).toBeLessThanOrEqual(16)
+      expect(world.gates.attempts - after10).toBeGreaterThanOrEqual(9)
     })
   )
 
@@ -572,20 +573,20 @@ describe("invariant 11 (no starvation by retry storms)", () => {
           createRetry: Schedule.spaced(10),
           breaker: { failures: 4, probeInterval: 1000 }
         })
-        world.backend.acquire = "fail"
+        world.gates.create = "fail"
         const waiters = yield* Effect.forEach(Array.from({ length: 100 }), () => start(call(world)))
         yield* TestClock.adjust(40)
-        for (const waiter of waiters) expect((yield* Fiber.join(waiter)).answer).toBe("Broken")
+        for (const waiter of waiters) expect((yield* Fiber.join(waiter)).answer).toBe("GateFailure")
         expect(tags(world)).toContain("BreakerOpened")
-        const { attempts } = world.backend
-        // At once: no time passes here, and nobody knocks at the backend's door.
-        for (let n = 0; n < 1000; n++) expect((yield* call(world)).answer).toBe("Broken")
-        expect(world.backend.attempts).toBe(attempts)
+        const { attempts } = world.gates
+        // At once: no time passes here, and nobody knocks at the gates's door.
+        for (let n = 0; n < 1000; n++) expect((yield* call(world)).answer).toBe("GateFailure")
+        expect(world.gates.attempts).toBe(attempts)
         expect((yield* ConnectionPool.stats(world.pool)).details["breakerOpen"]).toBe(true)
         yield* TestClock.adjust(10_000)
-        expect(world.backend.attempts - attempts).toBeGreaterThanOrEqual(10)
-        expect(world.backend.attempts - attempts).toBeLessThanOrEqual(1001)
-        world.backend.acquire = "ok"
+        expect(world.gates.attempts - attempts).toBeGreaterThanOrEqual(10)
+        expect(world.gates.attempts - attempts).toBeLessThanOrEqual(1001)
+        world.gates.create = "ok"
         yield* TestClock.adjust(1000)
         expect(tags(world)).toContain("BreakerClosed")
         expect((yield* call(world)).answer).toBe("served")
@@ -599,12 +600,12 @@ describe("invariant 11 (no starvation by retry storms)", () => {
     () =>
       Effect.gen(function* () {
         const world = yield* open({ max: 5, createRetry: Schedule.recurs(2), breaker: false })
-        world.backend.acquire = "fail"
+        world.gates.create = "fail"
         const waiters = yield* Effect.forEach([1, 2, 3], () => start(call(world)))
         yield* TestClock.adjust(100)
-        for (const waiter of waiters) expect((yield* Fiber.join(waiter)).answer).toBe("Broken")
-        expect(world.backend.attempts).toBeLessThanOrEqual(4)
-        world.backend.acquire = "ok"
+        for (const waiter of waiters) expect((yield* Fiber.join(waiter)).answer).toBe("GateFailure")
+        expect(world.gates.attempts).toBeLessThanOrEqual(4)
+        world.gates.create = "ok"
         const next = yield* start(call(world))
         yield* TestClock.adjust(10)
         expect((yield* Fiber.join(next)).answer).toBe("served")
@@ -614,7 +615,7 @@ describe("invariant 11 (no starvation by retry storms)", () => {
   it.effect("invariant 11 (no retry storms): callers that ask again at once cannot make attempts without pause", () =>
     Effect.gen(function* () {
       const world = yield* open({ max: 5, createRetry: Schedule.recurs(0), breaker: false })
-      world.backend.acquire = "fail"
+      world.gates.create = "fail"
       const stubborn = yield* Effect.forEach(Array.from({ length: 10 }), () =>
         start(
           Effect.ignore(
@@ -626,22 +627,22 @@ describe("invariant 11 (no starvation by retry storms)", () => {
         )
       )
       yield* TestClock.adjust(100)
-      expect(world.backend.attempts).toBeLessThanOrEqual(bound(100, 1))
+      expect(world.gates.attempts).toBeLessThanOrEqual(bound(100, 1))
       for (const fiber of stubborn) yield* Fiber.interrupt(fiber)
       expectAtRest(world)
     })
   )
 
-  it.effect("invariant 11 (no retry storms): min is filled again when the backend is back, without a caller", () =>
+  it.effect("invariant 11 (no retry storms): min is filled again when the gates is back, without a caller", () =>
     Effect.gen(function* () {
-      const backend = new Backend()
-      backend.acquire = "fail"
+      const gates = Gates.make()
+      gates.create = "fail"
       for (const createRetry of [Schedule.spaced(50), Schedule.recurs(1)]) {
-        backend.acquire = "fail"
-        const world = yield* open({ min: 3, max: 5, createRetry, breaker: false }, backend)
+        gates.create = "fail"
+        const world = yield* open({ min: 3, max: 5, createRetry, breaker: false }, gates)
         yield* TestClock.adjust(5000)
         expect(counts(world)).toEqual({ idle: 0, used: 0, creating: 0, destroying: 0, pending: 0 })
-        backend.acquire = "ok"
+        gates.create = "ok"
         yield* TestClock.adjust(1000)
         expect(counts(world).idle).toBe(3)
         yield* world.close

@@ -6,7 +6,7 @@ import type * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import { Hand } from "./support.sweep.ts"
-import { Backend, type Broken, type Gate, type Wire } from "./support.ts"
+import { Backend, type Broken, type Gate, type Wire } from "./support.old.ts"
 
 /** Uniform numbers in [0, 1), the same for the same seed (mulberry32). */
 const randomOf = (seed: number): (() => number) => {

@@ -19,7 +19,7 @@ const warmPool = Effect.gen(function* () {
   const world = yield* open({ min: 5, max: 50 })
   yield* settle
   expect(counts(world)).toEqual(atRest(5))
-  world.backend.acquire = CONNECT
+  world.gates.create = CONNECT
   return world
 })
 
@@ -47,8 +47,8 @@ describe("spike", () => {
         for (const caller of callers) expect(Exit.isSuccess(yield* Fiber.await(caller))).toBe(true)
         // Ten rounds of five.
         expect(Math.max(...doneAt)).toBe((CALLERS / 5) * QUERY)
-        expect(world.backend.attempts).toBeLessThanOrEqual(5 + maxCreating)
-        expect(world.backend.most).toBeLessThanOrEqual(5 + maxCreating)
+        expect(world.gates.attempts).toBeLessThanOrEqual(5 + maxCreating)
+        expect(world.gates.most).toBeLessThanOrEqual(5 + maxCreating)
         expectAtRest(world)
       })
   )
@@ -69,7 +69,7 @@ describe("spike", () => {
         yield* TestClock.adjust("1 second")
       }
       expect(world.pool.admission.observer.released).toBe(4 * CALLERS)
-      expect(world.backend.attempts).toBeLessThanOrEqual(5 + 4 * maxCreating)
+      expect(world.gates.attempts).toBeLessThanOrEqual(5 + 4 * maxCreating)
       expectAtRest(world)
     })
   )
@@ -78,7 +78,7 @@ describe("spike", () => {
     Effect.gen(function* () {
       const world = yield* open({ min: 5, max: 50, maxCreating: 15 })
       yield* settle
-      world.backend.acquire = CONNECT
+      world.gates.create = CONNECT
       yield* Effect.forEach(Array.from({ length: CALLERS }), () =>
         Effect.forkChild(
           Effect.forever(
@@ -91,8 +91,8 @@ describe("spike", () => {
       )
       // Three rounds of fifteen: fifty callers that never rest keep fifty connections busy.
       yield* TestClock.adjust(4 * CONNECT)
-      expect(world.backend.attempts).toBe(CALLERS)
-      expect(world.backend.most).toBe(CALLERS)
+      expect(world.gates.attempts).toBe(CALLERS)
+      expect(world.gates.most).toBe(CALLERS)
     })
   )
 
@@ -100,7 +100,7 @@ describe("spike", () => {
     Effect.gen(function* () {
       const world = yield* open({ min: 5, max: 50, maxCreating: 50 })
       yield* settle
-      world.backend.acquire = CONNECT
+      world.gates.create = CONNECT
       yield* Effect.forEach(Array.from({ length: CALLERS }), () =>
         Effect.forkChild(
           ConnectionPool.use(
@@ -110,7 +110,7 @@ describe("spike", () => {
         )
       )
       yield* TestClock.adjust("1 second")
-      expect(world.backend.attempts).toBeGreaterThan(40)
+      expect(world.gates.attempts).toBeGreaterThan(40)
     })
   )
 })

@@ -23,7 +23,7 @@ import * as Logger from "effect/Logger"
 import * as Metric from "effect/Metric"
 import * as Scheduler from "effect/Scheduler"
 import * as Scope from "effect/Scope"
-import { Backend, type Broken, type Options, type Wire } from "./support.ts"
+import { Backend, type Broken, type Options, type Wire } from "./support.old.ts"
 
 /** Runs nothing by itself. */
 export class Hand implements Scheduler.Scheduler {

@@ -6,7 +6,7 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import { type Scenario, type Stage, sweep } from "./support.sweep.ts"
-import type { Wire } from "./support.ts"
+import type { Wire } from "./support.old.ts"
 
 const use = ({ body, pool }: Stage) => ConnectionPool.use(pool, body(Effect.andThen(Effect.yieldNow, Effect.void)))
 
