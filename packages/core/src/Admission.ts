@@ -231,6 +231,16 @@ export class Admission<A, out E = unknown> {
     }
   }
 
+  /** Ends the wait of the first for whom an item may be made with a failure; `false` if there is none. */
+  failFirst(failure: Effect.Effect<never, unknown>): boolean {
+    for (const { lease } of this.waiters) {
+      if (lease.request.isOptional) continue
+      this.#answer(lease, failure, "failed")
+      return true
+    }
+    return false
+  }
+
   // Lifecycle --------------------------------------------------------------------------------------------------------
 
   suspend(): void {

@@ -6,3 +6,5 @@ export * as Sandbox from "./Sandbox.ts"
 export * as StepRuntime from "./StepRuntime.ts"
 /** How the suites make and use a kind of pool. */
 export * as Subject from "./Subject.ts"
+/** A pool of fakes: for applications' tests, and the plainest example of a kind of pool. */
+export * as TestPool from "./TestPool.ts"
