@@ -212,7 +212,7 @@ describe("drain", () => {
       assert.strictEqual(registry.claimUnsafe("db"), "db")
       assert.deepStrictEqual(
         events.map(({ _tag }) => _tag),
-        ["Draining", "Closed"]
+        ["Draining", "Closing", "Closed"]
       )
     })
   )

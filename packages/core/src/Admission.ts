@@ -52,6 +52,8 @@ export interface Settings {
   /** In milliseconds. */
   readonly acquireTimeout: number
   readonly maxWaiters: number
+  /** How many leases may share an item. Default 1. */
+  readonly concurrency?: number
   readonly tracksCallSites: boolean
 }
 
@@ -65,8 +67,9 @@ export class Admission<A, out E = unknown> {
   max: number
   readonly acquireTimeout: number
   readonly maxWaiters: number
-  /** Whether leases note where they were taken: set while leak detection is on. */
-  readonly tracksCallSites: boolean
+  readonly concurrency: number
+  /** Whether leases note where they were taken: while leak detection is on, or somebody asks for it. */
+  tracksCallSites: boolean
   readonly clock: CoarseClock.CoarseClock
   readonly background: Background
   readonly observer: Observer
@@ -88,6 +91,8 @@ export class Admission<A, out E = unknown> {
   #optional = 0
   #isServing = false
   #lastLease = 0
+  /** How many want to know where leases are taken. */
+  #trackers: number
   readonly #refusals: Refusals
   readonly #watch: Watch
   /** What is left to do when the pool has closed; done once. */
@@ -99,7 +104,9 @@ export class Admission<A, out E = unknown> {
     this.max = settings.max
     this.acquireTimeout = settings.acquireTimeout
     this.maxWaiters = settings.maxWaiters
+    this.concurrency = settings.concurrency ?? 1
     this.tracksCallSites = settings.tracksCallSites
+    this.#trackers = settings.tracksCallSites ? 1 : 0
     this.clock = CoarseClock.make(Context.get(context, Clock))
     this.background = new Background(context)
     this.observer = new Observer(settings.name, this.clock)
@@ -290,6 +297,7 @@ export class Admission<A, out E = unknown> {
     return Effect.suspend(() => {
       if (this.lifecycle !== "closed") {
         this.lifecycle = "closed"
+        this.observer.emit({ _tag: "Closing", used: this.used })
         this.#deadline.clear()
         this.failWaiters(Effect.fail(this.#refusals.closed), "closed")
         this.store.shutdown()
@@ -334,7 +342,8 @@ export class Admission<A, out E = unknown> {
     addHolder(entry, lease)
     this.observer.acquired++
     if (this.observer.isListening) {
-      this.observer.emit({ _tag: "LeaseAcquired", item: entry.id, lease: this.leaseId(lease), waited })
+      const takenAt = lease.request.callSite
+      this.observer.emit({ _tag: "LeaseAcquired", item: entry.id, lease: this.leaseId(lease), waited, takenAt })
     }
   }
 
@@ -459,6 +468,18 @@ export class Admission<A, out E = unknown> {
   /** Logs what only somebody who looks for a fault wants to read. */
   debug(message: string, cause: unknown): void {
     this.background.fork(Effect.logDebug(message, cause))
+  }
+
+  /** Has leases note where they are taken from now on, until the returned function is called. */
+  trackCallSites(): () => void {
+    this.#trackers++
+    this.tracksCallSites = true
+    let isOn = true
+    return () => {
+      if (!isOn) return
+      isOn = false
+      this.tracksCallSites = --this.#trackers > 0
+    }
   }
 
   /** The number under which events speak of a lease, given when somebody first asks. */

@@ -82,7 +82,7 @@ export class Request<A> {
     this.#callSite = admission.tracksCallSites ? captureCallSite() : undefined
   }
 
-  /** Where the application made the call, as a line of its stack: known while leak detection is on. */
+  /** Where the application made the call, as a line of its stack: known if the pool tracked call sites then. */
   get callSite(): string | undefined {
     return describeCallSite(this.#callSite)
   }

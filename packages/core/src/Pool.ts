@@ -441,5 +441,6 @@ const registered = <A, E>(self: Pool<A, E>): RegisteredPool => ({
   suspend: suspend(self),
   resume: resume(self),
   resize: (size) => resize(self, size),
-  drain: (grace) => drain(self, grace)
+  drain: (grace) => drain(self, grace),
+  pool: self
 })

@@ -61,7 +61,14 @@ interface Happening {
  */
 export type PoolEvent = Happening &
   (
-    | { readonly _tag: "LeaseAcquired"; readonly item: number; readonly lease: number; readonly waited: number }
+    | {
+        readonly _tag: "LeaseAcquired"
+        readonly item: number
+        readonly lease: number
+        readonly waited: number
+        /** A line of the stack: known while leak detection is on, or an auditor is at work. */
+        readonly takenAt: string | undefined
+      }
     | {
         readonly _tag: "LeaseReleased"
         readonly item: number
@@ -102,6 +109,9 @@ export type PoolEvent = Happening &
     | { readonly _tag: "Resumed" }
     | { readonly _tag: "Resized"; readonly min: number; readonly max: number }
     | { readonly _tag: "Draining" }
+    /** The pool begins to close; `used` items are still out. */
+    | { readonly _tag: "Closing"; readonly used: number }
+    /** Nothing is left of the pool. */
     | { readonly _tag: "Closed" }
   )
 

@@ -8,6 +8,7 @@ import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import type { InvalidOptions } from "./InvalidOptions.ts"
+import type { Pool } from "./Pool.ts"
 import type { PoolEvent } from "./PoolEvent.ts"
 import type { PoolStats } from "./PoolStats.ts"
 
@@ -27,6 +28,8 @@ export interface RegisteredPool {
   readonly resume: Effect.Effect<void>
   readonly resize: (size: { readonly min?: number; readonly max?: number }) => Effect.Effect<void, InvalidOptions>
   readonly drain: (grace?: Duration.Input | undefined) => Effect.Effect<void, InvalidOptions>
+  /** The pool itself, for tools that account for it rather than watch it. */
+  readonly pool: Pool<any, any>
 }
 
 /**

@@ -11,6 +11,7 @@ import * as Layer from "effect/Layer"
 import type * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import type { Admission } from "./Admission.ts"
 import type { InvalidOptions } from "./InvalidOptions.ts"
 import { atCallSite, captureCallSite } from "./internal/callSite.ts"
 import * as Pool from "./Pool.ts"
@@ -75,7 +76,11 @@ export interface PoolServiceClass<Self, Id extends string, P extends Pool.Pool<A
 
 /**
  * Makes the class; `extra` adds the statics that only one kind of pool has. `tracksCallSites` says whether the pool is to
- * know where leases are taken; once the pool is open, the class knows by itself.
+ * know where leases are taken; while a pool is open, the class knows by itself.
+ *
+ * **Details**
+ *
+ * A static that opens the pool in another way, a layer for tests say, passes the effect through `opening`.
  *
  * @category constructors
  * @since 0.1.0
@@ -83,7 +88,10 @@ export interface PoolServiceClass<Self, Id extends string, P extends Pool.Pool<A
 export const make = <Self, const Id extends string, P extends Pool.Pool<A, E>, A, E, LE, LR, Extra extends object>(
   id: Id,
   open: Effect.Effect<P, LE, LR | Scope.Scope>,
-  extra: (tag: Context.Service<Self, P>) => Extra,
+  extra: (
+    tag: Context.Service<Self, P>,
+    opening: <E2, R2>(open: Effect.Effect<P, E2, R2>) => Effect.Effect<P, E2, R2>
+  ) => Extra,
   tracksCallSites = false
 ): PoolServiceClass<Self, Id, P, A, E, LE, Exclude<LR, Scope.Scope>> & Extra => {
   // `Context.Service` has a `use` of its own, which hands out the service; here it hands out an item.
@@ -91,19 +99,24 @@ export const make = <Self, const Id extends string, P extends Pool.Pool<A, E>, A
   const tag = PoolService as unknown as Context.Service<Self, P>
   const withPool = <B, E2, R2>(f: (pool: P) => Effect.Effect<B, E2, R2>): Effect.Effect<B, E2, Self | R2> =>
     Effect.flatMap(tag, f)
-  let isTracking = tracksCallSites
+  // One at most in an application; tests may open several.
+  const opened: Array<Admission<A, E>> = []
+  const tracks = (admission: Admission<A, E>): boolean => admission.tracksCallSites
   // A lease is taken where the application says so, not where the pool is at hand.
   const withLease = <B, E2, R2>(f: (pool: P) => Effect.Effect<B, E2, R2>): Effect.Effect<B, E2, Self | R2> => {
-    if (!isTracking) return withPool(f)
+    if (!tracksCallSites && !opened.some(tracks)) return withPool(f)
     const site = captureCallSite()
     return withPool((pool) => atCallSite(site, () => f(pool)))
   }
-  const opened = Effect.map(open, (pool) => {
-    isTracking ||= pool.admission.tracksCallSites
-    return pool
-  })
+  const opening = <E2, R2>(open: Effect.Effect<P, E2, R2>): Effect.Effect<P, E2, R2> =>
+    Effect.map(open, (pool) => {
+      const { admission } = pool
+      opened.push(admission)
+      admission.onClosed(() => void opened.splice(opened.indexOf(admission), 1))
+      return pool
+    })
   return Object.assign(PoolService, {
-    layer: Layer.effect(tag, opened),
+    layer: Layer.effect(tag, opening(open)),
     get: (options?: Pool.AcquireOptions) => withLease((pool) => Pool.get(pool, options)),
     use: (f: (item: A) => Effect.Effect<any, any, any>, options?: Pool.AcquireOptions) =>
       withLease((pool) => Pool.use(pool, f, options)),
@@ -116,6 +129,6 @@ export const make = <Self, const Id extends string, P extends Pool.Pool<A, E>, A
     resume: withPool((pool) => Pool.resume(pool)),
     resize: (size: { readonly min?: number; readonly max?: number }) => withPool((pool) => Pool.resize(pool, size)),
     drain: (grace?: Duration.Input) => withPool((pool) => Pool.drain(pool, grace)),
-    ...extra(tag)
+    ...extra(tag, opening)
   }) as never
 }

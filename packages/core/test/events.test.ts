@@ -57,14 +57,15 @@ describe("the stream of events", () => {
         "Suspended",
         "Resumed",
         "Resized",
+        "Closing",
         "Closed"
       ])
       for (const event of events) assert.strictEqual(event.pool, "watched")
       assert.deepStrictEqual(events.slice(0, 5), [
-        { _tag: "LeaseAcquired", pool: "watched", at: 0, item: 1, lease: 1, waited: 0 },
+        { _tag: "LeaseAcquired", pool: "watched", at: 0, item: 1, lease: 1, waited: 0, takenAt: undefined },
         { _tag: "WaitStarted", pool: "watched", at: 0, lease: 2, pending: 1 },
         { _tag: "LeaseReleased", pool: "watched", at: 100, item: 1, lease: 1, used: 100, outcome: "success" },
-        { _tag: "LeaseAcquired", pool: "watched", at: 100, item: 1, lease: 2, waited: 100 },
+        { _tag: "LeaseAcquired", pool: "watched", at: 100, item: 1, lease: 2, waited: 100, takenAt: undefined },
         { _tag: "LeaseReleased", pool: "watched", at: 100, item: 1, lease: 2, used: 0, outcome: "failure" }
       ])
       assert.deepInclude(events[7], { _tag: "WaitEnded", outcome: "interrupted" })
@@ -107,7 +108,13 @@ describe("the stream of events", () => {
       yield* Pool.suspend(pool)
       assert.deepStrictEqual(tags(yield* Fiber.join(second)), ["Suspended"])
       yield* close
-      assert.deepStrictEqual(tags(yield* Fiber.join(first)), ["LeaseAcquired", "LeaseReleased", "Suspended", "Closed"])
+      assert.deepStrictEqual(tags(yield* Fiber.join(first)), [
+        "LeaseAcquired",
+        "LeaseReleased",
+        "Suspended",
+        "Closing",
+        "Closed"
+      ])
     })
   )
 
@@ -133,7 +140,7 @@ describe("the stream of events", () => {
       yield* Deferred.succeed(gate, undefined)
       yield* Fiber.join(reading)
       assert.isAtMost(seen.length, 6)
-      assert.deepStrictEqual(tags(seen).slice(-3), ["LeaseAcquired", "LeaseReleased", "Closed"])
+      assert.deepStrictEqual(tags(seen).slice(-3), ["LeaseReleased", "Closing", "Closed"])
     })
   )
 

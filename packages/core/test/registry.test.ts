@@ -113,7 +113,7 @@ describe("the registry", () => {
         yield* close
         assert.deepStrictEqual(
           (yield* Fiber.join(reading)).map(({ _tag }) => _tag),
-          ["LeaseAcquired", "LeaseReleased", "Closed"]
+          ["LeaseAcquired", "LeaseReleased", "Closing", "Closed"]
         )
       })
     )

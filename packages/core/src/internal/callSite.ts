@@ -35,6 +35,17 @@ const home = /([^\s(]*[/\\])core[/\\](?:src|dist)[/\\]internal[/\\]callSite\.[jt
 const isOwn = (line: string): boolean =>
   OWN.test(line) || (home !== undefined && PACKAGES.some((name) => line.includes(`${home}${name}`)))
 
-const PACKAGES = ["core/src/", "core/dist/", "connection/src/", "connection/dist/", "postgres/src/", "postgres/dist/"]
+const PACKAGES = [
+  "core/src/",
+  "core/dist/",
+  "connection/src/",
+  "connection/dist/",
+  "postgres/src/",
+  "postgres/dist/",
+  // Of `testing` only what stands between a suite and the pool: the suites are who takes the leases.
+  "testing/src/Subject.",
+  "testing/dist/Subject."
+]
 
-const OWN = /@effect-pools[/\\]|[/\\]effect[/\\](?:src|dist)[/\\]|\bnode:|<anonymous>/
+const OWN =
+  /@effect-pools[/\\](?!testing[/\\](?:src|dist)[/\\](?!Subject\.))|[/\\]effect[/\\](?:src|dist)[/\\]|\bnode:|<anonymous>/
