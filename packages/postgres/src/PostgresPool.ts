@@ -20,7 +20,7 @@ import type * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { makeClient } from "./internal/client.ts"
-import { classify } from "./internal/errors.ts"
+import { classify, isSafeToRetry as isSafe } from "./internal/errors.ts"
 import { type Sorted, sortOptions } from "./internal/options.ts"
 import { resetSession } from "./internal/reset.ts"
 import { Session } from "./internal/session.ts"
@@ -111,6 +111,9 @@ export interface Options extends ConnectionOptions, PoolOptions {
  * `ConnectionError` whose `cause` is the `PoolError`; it is retryable if the `PoolError` is, that is unless the pool is
  * closed. So does a statement that is cut off when the pool's `closeGrace` is over. When connecting fails, the `SqlError` is that of the attempt, once its retries or the caller's deadline are
  * over: a database that does not answer. Wrong credentials and a URL that can't be read are not retried.
+ * What the server says when it has no session to give (too many connections, starting up) or has ended one is a
+ * `ConnectionError` with the server's words, and retryable; `PgClient` calls it `UnknownError`. Which failures are safe
+ * to repeat, {@link isSafeToRetry} says.
  *
  * A connection whose session has died leaves the pool at once, also while idle. One whose statement was cancelled goes
  * too, unless the server confirmed that the cancellation hit that statement. One that comes back inside a transaction is
@@ -300,6 +303,72 @@ export const Service =
       cleanUp: Effect.flatMap(tag, ConnectionPool.cleanUp)
     })) as never
   }
+
+/**
+ * Whether what failed with this error may be repeated whatever it does, as nothing of it can have happened.
+ *
+ * **When to use**
+ *
+ * Use around a single statement or a whole transaction. An error's own `isRetryable` says only that another attempt may
+ * succeed. That is enough for what does no harm when it is done twice: reads, and writes under a key of their own.
+ *
+ * **Details**
+ *
+ * `true` for a `PoolError` or a `SqlError` that is retryable and says that
+ *
+ * - there was no connection, because the pool had none to give (`operation` is `acquire`) or none could be made
+ *   (`connect`): nothing has been sent
+ * - the server has undone what it was asked, for a deadlock, a serialization failure, or a lock or a statement that took
+ *   too long
+ *
+ * `false` for everything else, above all for a connection that breaks under a statement: whether the server has done what
+ * it was asked, `COMMIT` included, nobody can tell. Only with a key is that safe to repeat.
+ *
+ * **Gotchas**
+ *
+ * Of several statements in a row, without a transaction around them, those before the failure have been done.
+ *
+ * **Example** (Retries for what may be done twice and for what may not)
+ *
+ * ```ts
+ * import { Effect, Schedule } from "effect"
+ * import { SqlClient, type SqlError } from "effect/sql"
+ * import { PostgresPool } from "@effect-pools/postgres"
+ *
+ * // From 10 ms, doubling, to a second; not after 10 seconds.
+ * const patience = Schedule.min([Schedule.exponential("10 millis"), Schedule.spaced("1 second")]).pipe(
+ *   Schedule.jittered,
+ *   Schedule.upTo({ duration: "10 seconds" })
+ * )
+ *
+ * // For anything: repeated only if nothing of it has happened.
+ * const retryUnsent = <A, E, R>(self: Effect.Effect<A, E, R>) =>
+ *   Effect.retry(self, { while: PostgresPool.isSafeToRetry, schedule: patience })
+ *
+ * // For reads, and for what has a key under which it is done only once.
+ * const retryKeyed = <A, R>(self: Effect.Effect<A, SqlError.SqlError, R>) =>
+ *   Effect.retry(self, { while: (error) => error.isRetryable, schedule: patience })
+ *
+ * const program = Effect.gen(function*() {
+ *   const sql = yield* SqlClient.SqlClient
+ *   const countView = retryUnsent(sql`UPDATE pages SET views = views + 1 WHERE id = 1`)
+ *   // The key is made once, with the order, and not anew for each attempt.
+ *   const placeOrder = (order: { readonly key: string; readonly total: number }) =>
+ *     retryKeyed(sql.withTransaction(Effect.gen(function*() {
+ *       const placed = yield* sql`INSERT INTO orders (key, total) VALUES (${order.key}, ${order.total})
+ *         ON CONFLICT (key) DO NOTHING RETURNING key`
+ *       // Else an earlier attempt got through, and only its answer was lost.
+ *       if (placed.length === 1) yield* sql`UPDATE sales SET total = total + ${order.total}`
+ *     })))
+ *   yield* countView
+ *   yield* placeOrder({ key: "0192f6c4", total: 42 })
+ * })
+ * ```
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export const isSafeToRetry: (error: unknown) => boolean = isSafe
 
 // Inside -------------------------------------------------------------------------------------------------------------
 

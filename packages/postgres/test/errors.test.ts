@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { PoolError } from "@effect-pools/core"
 import * as Cause from "effect/Cause"
 import { ConnectionError, DeadlockError, SqlError, UniqueViolation, UnknownError } from "effect/sql/SqlError"
-import { classify, isPermanent, toSqlError } from "../src/internal/errors.ts"
+import { classify, isPermanent, isSafeToRetry, nameConnectionError, toSqlError } from "../src/internal/errors.ts"
 
 const cause = new Error("no")
 const lost = new SqlError({ reason: new ConnectionError({ cause }) })
@@ -39,6 +39,47 @@ describe("classify", () => {
     assert.strictEqual(classify(Cause.die(cause)), "suspect")
     assert.strictEqual(classify(Cause.interrupt(1)), "fine")
     assert.strictEqual(classify(Cause.fail("not found")), "fine")
+  })
+})
+
+describe("what the server says of a connection", () => {
+  it("is a ConnectionError, worth a retry, in the server's words", () => {
+    for (const code of ["57P01", "57P02", "57P03", "53300"]) {
+      const cause = Object.assign(new Error("sorry"), { code })
+      const reason = new UnknownError({ cause, message: "failed to connect", operation: "connect" })
+      const named = nameConnectionError(new SqlError({ reason }))
+      assert.strictEqual(named.reason._tag, "ConnectionError")
+      assert.isTrue(named.isRetryable)
+      assert.strictEqual(named.message, "failed to connect: sorry")
+      assert.strictEqual(named.reason.cause, cause)
+      assert.strictEqual(named.reason.operation, "connect")
+    }
+  })
+
+  it("is told from what it says of a statement", () => {
+    for (const error of [server("22012"), server("53200"), duplicate, lost]) {
+      assert.strictEqual(nameConnectionError(error), error)
+    }
+  })
+})
+
+describe("isSafeToRetry", () => {
+  const failure = (operation: string | undefined) => new SqlError({ reason: new ConnectionError({ cause, operation }) })
+
+  it("is what failed for want of a connection", () => {
+    for (const error of [full, toSqlError(full), failure("acquire"), failure("connect")]) {
+      assert.isTrue(isSafeToRetry(error), String(error))
+    }
+  })
+
+  it("is what the server has undone, and may do next time", () => {
+    assert.isTrue(isSafeToRetry(new SqlError({ reason: new DeadlockError({ cause }) })))
+  })
+
+  it("is not what may have been done, nor what will fail again, nor what nobody knows", () => {
+    for (const error of [failure("query"), lost, closed, toSqlError(closed), duplicate, server("22012"), cause, "no"]) {
+      assert.isFalse(isSafeToRetry(error), String(error))
+    }
   })
 })
 

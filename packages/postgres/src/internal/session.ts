@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Duplex } from "node:stream"
+import { nameConnectionError } from "./errors.ts"
 
 /**
  * The inside of a `PgConnection`, as far as a pool has to know it. None of it is part of sql-pg's interface: each piece
@@ -51,7 +52,7 @@ export class Session {
       const session = new Session()
       return Effect.gen(function* () {
         yield* Effect.addFinalizer(() => session.#awaitClosed(closeTimeout))
-        const connection = yield* restore(PgConnection.make(config))
+        const connection = yield* restore(Effect.mapError(PgConnection.make(config), nameConnectionError))
         session.#attach(connection, onRetire)
         yield* Effect.addFinalizer(() => session.#cancelRunning)
         return [connection, session] as const
