@@ -1,3 +1,5 @@
+/** A proxy that makes the network between a client and its server go wrong. */
+export * as FaultProxy from "./FaultProxy.ts"
 /** A resource whose every step can be made to go wrong. */
 export * as Gates from "./Gates.ts"
 /** A pool in surroundings of its own, in which every trace of it shows. */
