@@ -18,6 +18,7 @@ import * as Tracer from "effect/Tracer"
 import { Admission, type Settings } from "./Admission.ts"
 import { check, Checks, type InvalidOptions } from "./InvalidOptions.ts"
 import { atCallSite, captureCallSite } from "./internal/callSite.ts"
+import { addFinalizerUnsafe, removeFinalizerUnsafe } from "./internal/scope.ts"
 import * as Lease from "./Lease.ts"
 import type { PoolError } from "./PoolError.ts"
 import type { PoolEvent } from "./PoolEvent.ts"
@@ -111,8 +112,11 @@ export const open = <A, E, S extends Store<A, E>>(definition: {
       admission.onClosed(() => {
         forgetMetrics()
         registry.releaseUnsafe(name)
+        // A pool that was drained is gone before its scope, which may live long and see many.
+        removeFinalizerUnsafe(scope, admission)
       })
-      yield* Scope.addFinalizer(scope, admission.close(definition.closeGrace))
+      const close = admission.close(definition.closeGrace)
+      if (!addFinalizerUnsafe(scope, admission, () => close)) yield* close
       if (name !== asked) {
         yield* Effect.logWarning(`A pool named "${asked}" is open already; this one is called "${name}"`)
       }
