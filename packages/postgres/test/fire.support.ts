@@ -7,7 +7,6 @@ import { PostgresPool } from "@effect-pools/postgres"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import * as References from "effect/References"
 import * as Schedule from "effect/Schedule"
@@ -117,12 +116,11 @@ export const expectHealthy = (pool: PostgresPool.PostgresPool) =>
     assert.strictEqual(created - gone, admission.idle)
   })
 
-/** Nothing but typed errors; the failure, if there is one. */
-export const typedError = (exit: Exit.Exit<unknown, SqlError>): SqlError | undefined => {
-  if (Exit.isSuccess(exit)) return undefined
+/** Neither a defect nor an interruption. */
+export const expectTyped = (exit: Exit.Exit<unknown, unknown>): void => {
+  if (Exit.isSuccess(exit)) return
   assert.isFalse(Cause.hasDies(exit.cause), String(exit))
   assert.isFalse(Cause.hasInterrupts(exit.cause), String(exit))
-  return Cause.squash(exit.cause) as SqlError
 }
 
 // Load with books ----------------------------------------------------------------------------------------------------
@@ -180,7 +178,8 @@ export const makeShop = (pool: PostgresPool.PostgresPool) =>
       Effect.suspend(() => {
         const key = `${kind} ${++last}`
         return Effect.map(Effect.exit(requests[kind](key)), (exit) => {
-          asked.push({ key, kind, error: typedError(exit) })
+          expectTyped(exit)
+          asked.push({ key, kind, error: Exit.isSuccess(exit) ? undefined : (Cause.squash(exit.cause) as SqlError) })
         })
       })
 
@@ -233,6 +232,3 @@ export const makeShop = (pool: PostgresPool.PostgresPool) =>
   })
 
 const kinds: ReadonlyArray<Kind> = ["keyed", "unkeyed", "keyed", "read"]
-
-export const joinAll = <A, E>(fibers: ReadonlyArray<Fiber.Fiber<A, E>>) =>
-  Effect.forEach(fibers, (fiber) => Fiber.join(fiber))

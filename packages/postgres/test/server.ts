@@ -77,7 +77,7 @@ export const startServer = async ({ settings = {}, tls }: ServerOptions = {}): P
     const pid = await processId()
     process.kill(pid, signal)
     isRunning = false
-    while (exists(pid)) await setTimeout(5)
+    while (send(pid, 0)) await setTimeout(5)
   }
   const startAgain = async (): Promise<void> => {
     // What is left of a server that was killed holds its memory for a moment, in which no other starts.
@@ -118,9 +118,10 @@ export const startServer = async ({ settings = {}, tls }: ServerOptions = {}): P
   }
 }
 
-const exists = (pid: number): boolean => {
+/** `false` if there is no such process. */
+const send = (pid: number, signal: NodeJS.Signals | 0): boolean => {
   try {
-    return process.kill(pid, 0)
+    return process.kill(pid, signal)
   } catch {
     return false
   }
@@ -171,4 +172,23 @@ export const observe = (server: Server) =>
         }),
       query: connection.query
     }
+  })
+
+/**
+ * Stops every process of the server in its tracks, as a machine that hangs does, until the scope closes. Connections stay
+ * open, and the operating system takes new ones; but nobody answers.
+ */
+export const pause = (server: Server) =>
+  Effect.gen(function* () {
+    const observer = yield* observe(server)
+    const first = yield* Effect.promise(server.processId)
+    yield* Effect.acquireRelease(
+      Effect.gen(function* () {
+        // From here on there are no new processes.
+        process.kill(first, "SIGSTOP")
+        const { rows } = yield* observer.query("SELECT pid FROM pg_stat_activity")
+        return rows.map(({ pid }) => Number(pid)).filter((pid) => send(pid, "SIGSTOP"))
+      }),
+      (pids) => Effect.sync(() => [first, ...pids].forEach((pid) => send(pid, "SIGCONT")))
+    )
   })
