@@ -30,5 +30,7 @@ export * as PoolService from "./PoolService.ts"
 export * as PoolStats from "./PoolStats.ts"
 /** What a kind of pool brings. For those who build pools. */
 export type * as Store from "./Store.ts"
+/** How items come and go. For those who build pools. */
+export * as Supply from "./Supply.ts"
 /** A lease's place in the queue. For those who build pools. */
 export * as Waiter from "./Waiter.ts"

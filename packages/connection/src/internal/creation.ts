@@ -1,10 +1,10 @@
-import { type Admission, Background, Observer, type PoolError } from "@effect-pools/core"
+import { type Admission, Background, Observer, type PoolError, type Supply } from "@effect-pools/core"
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schedule from "effect/Schedule"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import type { Checked } from "./options.ts"
 import { PATIENCE, Underway } from "./underway.ts"
 
@@ -24,10 +24,7 @@ export interface Creator<A> {
  * once with the last failure while attempts go on, until one succeeds.
  */
 export class Creation<A, E> {
-  /** Failures since the last success. */
-  failures = 0
   isBroken = false
-  #lastCause: Cause.Cause<E | PoolError.PoolError> | undefined = undefined
   /** When the next attempt may start for somebody who waits, and when for the sake of `min`. */
   #retryAt = 0
   #refillAt = 0
@@ -35,19 +32,29 @@ export class Creation<A, E> {
   #isDeciding = false
   #step: Step | undefined = undefined
   readonly #retry: Background.Alarm
-  readonly #attempts: Background.Tasks
   readonly #underway: Underway
   readonly #admission: Admission.Admission<A, E>
   readonly #options: Checked<A, E>
+  readonly #supply: Supply.Supply<A, E>
   readonly #creator: Creator<A>
 
-  constructor(admission: Admission.Admission<A, E>, options: Checked<A, E>, creator: Creator<A>) {
+  constructor(
+    admission: Admission.Admission<A, E>,
+    options: Checked<A, E>,
+    supply: Supply.Supply<A, E>,
+    creator: Creator<A>
+  ) {
     this.#admission = admission
+    this.#supply = supply
     this.#options = options
     this.#creator = creator
-    this.#attempts = new Background.Tasks(admission.background)
     this.#underway = new Underway(admission, PATIENCE.create, () => creator.replenish())
     this.#retry = new Background.Alarm(admission.background, admission.clock, (now) => this.#retryNow(now))
+  }
+
+  /** Failures since the last success. */
+  get failures(): number {
+    return this.#supply.failures
   }
 
   /** How many connections are expected to come of what is under way. */
@@ -66,41 +73,23 @@ export class Creation<A, E> {
   /** The failure that callers are answered with, while nothing can be created. */
   failure(): Effect.Effect<never, E> | undefined {
     // Where failures of the pool itself (a creation that took too long) stand beside E, both are in the error channel.
-    return this.#lastCause === undefined ? undefined : Effect.failCause(this.#lastCause as Cause.Cause<E>)
+    const cause = this.#supply.lastFailure
+    return cause === undefined ? undefined : Effect.failCause(cause as Cause.Cause<E>)
   }
 
   lastFailure(): string | undefined {
-    return this.#lastCause === undefined ? undefined : Observer.inWords(this.#lastCause)
+    const cause = this.#supply.lastFailure
+    return cause === undefined ? undefined : Observer.inWords(cause)
   }
 
   start(): void {
-    const { clock, observer } = this.#admission
-    const scope = Scope.makeUnsafe()
-    const startedAt = clock.now()
-    this.#admission.creating++
-    observer.emit({ _tag: "ItemCreating" })
-    const effect = Effect.withSpan(Effect.provideService(this.#options.acquire, Scope.Scope, scope), "pool.create", {
-      attributes: { "pool.name": this.#admission.name }
-    })
-    const ended = this.#underway.begin(startedAt)
-    this.#attempts.run({
-      effect,
-      timeout: this.#options.createTimeout,
-      done: (exit) => {
-        const now = clock.now()
-        ended()
-        if (exit !== undefined && Exit.isSuccess(exit)) return this.#succeeded(exit.value, scope, now, now - startedAt)
-        const cause = exit === undefined ? Cause.fail(this.#admission.createTimeout(now - startedAt)) : exit.cause
-        // What it has opened keeps the place until it is closed, as a connection does.
-        this.#admission.creating--
-        this.#admission.destroying++
-        this.#failed(cause, now, now - startedAt)
-        this.#discard(scope, exit)
+    this.#supply.make({
+      ended: this.#underway.begin(this.#admission.clock.now()),
+      created: (value, scope, now, took) => {
+        this.#succeeded()
+        this.#creator.created(value, scope, now, took)
       },
-      // The scope of an attempt that was given up is closed: what it still opens is closed in the same breath.
-      late: (exit) => {
-        if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)) this.#cleanUpFailed(exit.cause)
-      }
+      failed: (cause, now) => this.#failed(cause, now)
     })
   }
 
@@ -115,51 +104,24 @@ export class Creation<A, E> {
   shutdown(): void {
     this.#retry.clear()
     this.#underway.stop()
-    this.#attempts.cancel(this.#options.destroyTimeout)
+    this.#supply.stop()
   }
 
-  #succeeded(value: A, scope: Scope.Closeable, now: number, took: number): void {
-    const { observer } = this.#admission
-    this.failures = 0
+  #succeeded(): void {
     this.#step = undefined
-    this.#lastCause = undefined
     // The next failure starts anew, with a delay of its own.
     this.#retryAt = 0
     this.#refillAt = 0
     this.#retry.clear()
-    if (this.isBroken) {
-      this.isBroken = false
-      observer.emit({ _tag: "BreakerClosed" })
-      this.#admission.warn(`Pool "${this.#admission.name}": connections can be made again`)
-    }
-    observer.create.record(took)
-    this.#creator.created(value, scope, now, took)
+    if (!this.isBroken) return
+    this.isBroken = false
+    this.#admission.observer.emit({ _tag: "BreakerClosed" })
+    this.#admission.warn(`Pool "${this.#admission.name}": connections can be made again`)
   }
 
-  #failed(cause: Cause.Cause<E | PoolError.PoolError>, now: number, took: number): void {
-    const { background, clock, lifecycle, observer } = this.#admission
-    if (lifecycle === "closed" && Cause.hasInterruptsOnly(cause)) {
-      return observer.emit({
-        _tag: "ItemCreateFailed",
-        took,
-        failures: this.failures,
-        cause: "called off by the close"
-      })
-    }
-    // The failure is handed to callers, whom nobody interrupted.
-    if (Cause.hasInterruptsOnly(cause)) cause = Cause.die(new Error("acquire was interrupted from within"))
-    this.failures++
-    this.#lastCause = cause
-    observer.createFailed++
-    observer.emit({
-      _tag: "ItemCreateFailed",
-      took,
-      failures: this.failures,
-      cause: Observer.inWords(cause)
-    })
-    if (this.failures === 1) {
-      this.#admission.warn(`Pool "${this.#admission.name}": a connection could not be made`, cause)
-    }
+  #failed(cause: Cause.Cause<E | PoolError.PoolError>, now: number): void {
+    const { background, clock, lifecycle, name } = this.#admission
+    if (this.failures === 1) this.#admission.warn(`Pool "${name}": a connection could not be made`, cause)
     if (lifecycle === "closed") return
     if (this.failures >= this.#options.breakerFailures) this.#break(cause)
     // Of several attempts that fail together the first decides.
@@ -249,31 +211,5 @@ export class Creation<A, E> {
     if (this.#admission.idle + this.#admission.used > 0) return false
     this.#admission.failWaiters(Effect.failCause(cause), "failed")
     return true
-  }
-
-  #discard(scope: Scope.Closeable, exit: Exit.Exit<unknown, unknown> | undefined): void {
-    this.#admission.background.run({
-      effect: Effect.uninterruptible(Scope.close(scope, exit ?? Exit.void)),
-      timeout: this.#options.destroyTimeout,
-      done: (closed) => {
-        this.#admission.destroying--
-        if (closed === undefined) {
-          this.#cleanUpFailed(Cause.fail(`took longer than ${this.#options.destroyTimeout} ms`))
-        } else if (Exit.isFailure(closed)) {
-          this.#cleanUpFailed(closed.cause)
-        }
-        this.#admission.changed()
-        this.#creator.replenish()
-      },
-      late: (closed) => {
-        if (Exit.isFailure(closed)) this.#cleanUpFailed(closed.cause)
-      }
-    })
-  }
-
-  #cleanUpFailed(cause: Cause.Cause<unknown>): void {
-    const { name, observer } = this.#admission
-    observer.emit({ _tag: "BackgroundFailure", during: "destroy", item: undefined, cause: Observer.inWords(cause) })
-    this.#admission.warn(`Pool "${name}": cleaning up after a failed creation failed`, cause)
   }
 }

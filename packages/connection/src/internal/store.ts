@@ -6,14 +6,15 @@ import {
   Observer,
   type PoolEvent,
   type PoolStats,
-  type Store
+  type Store,
+  Supply
 } from "@effect-pools/core"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Random from "effect/Random"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import type { Verdict } from "../Health.ts"
 import { Connection } from "./connection.ts"
 import { Creation } from "./creation.ts"
@@ -32,6 +33,7 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
   readonly admission: Admission.Admission<A, E>
   readonly all = new Set<Connection<A>>()
   readonly creation: Creation<A, E>
+  readonly #supply: Supply.Supply<A, E>
   readonly housekeeping: Housekeeping<A, E>
   /** Most recently returned first. */
   readonly #available = new LinkedList.LinkedList<Connection<A>>()
@@ -52,7 +54,8 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
     this.admission = admission
     this.#served = Math.min(options.concurrency, options.maxUses)
     this.#random = Context.get(context, Random.Random)
-    this.creation = new Creation(admission, options, {
+    this.#supply = new Supply.Supply(admission, { ...options, noun: "connection" })
+    this.creation = new Creation(admission, options, this.#supply, {
       created: (value, scope, now, took) => this.#created(value, scope, now, took),
       replenish: () => this.admission.serve()
     })
@@ -452,11 +455,7 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
   }
 
   /** What was given up ended after all: not as an answer to its interruption, it may say why it took so long. */
-  #late(
-    during: "validate" | "reset" | "check" | "destroy",
-    connection: Connection<A>,
-    exit: Exit.Exit<unknown, unknown>
-  ): void {
+  #late(during: "validate" | "reset" | "check", connection: Connection<A>, exit: Exit.Exit<unknown, unknown>): void {
     if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)) this.failed(during, connection, exit.cause)
   }
 
@@ -472,23 +471,7 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
     connection.state = "destroyed"
     this.all.delete(connection)
     this.#forget(connection)
-    admission.destroying++
-    admission.observer.destroyed[reason]++
-    const age = admission.clock.now() - connection.createdAt
-    admission.background.run({
-      // As everywhere in Effect, finalizers are not interrupted: one that is given up goes on.
-      effect: Effect.uninterruptible(Scope.close(connection.scope, Exit.void)),
-      timeout: this.options.destroyTimeout,
-      done: (exit) => {
-        admission.destroying--
-        admission.observer.emit({ _tag: "ItemDestroyed", item: connection.id, reason, age })
-        const failure = failureOf(exit, this.options.destroyTimeout)
-        if (failure !== undefined) this.failed("destroy", connection, failure)
-        admission.changed()
-        admission.serve()
-      },
-      late: (exit) => this.#late("destroy", connection, exit)
-    })
+    this.#supply.end(connection, reason)
   }
 
   #forget(connection: Connection<A>): void {
@@ -575,7 +558,7 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
 
   /** Tells of a failure that no caller waits for. */
   failed(
-    during: "validate" | "reset" | "check" | "destroy" | "classify",
+    during: "validate" | "reset" | "check" | "classify",
     connection: Connection<A>,
     cause: Cause.Cause<unknown>
   ): void {
@@ -586,8 +569,8 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
       cause: Observer.inWords(cause)
     })
     const message = `Pool "${this.admission.name}": ${during} of connection ${connection.id} failed`
-    // Of one that is known to be broken it was to be expected, unless it was its end that failed.
-    if (connection.doom === undefined || during === "destroy") this.admission.warn(message, cause)
+    // Of one that is known to be broken it was to be expected.
+    if (connection.doom === undefined) this.admission.warn(message, cause)
     else this.admission.debug(message, cause)
   }
 }

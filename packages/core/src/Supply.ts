@@ -1,0 +1,195 @@
+/**
+ * How items come and go: what every store does with the effects that make an item and end it. For those who build pools.
+ *
+ * Both run in fibers of the pool, so nobody who waits can interrupt them, and both give their permit back whatever becomes
+ * of them: an attempt that fails, dies, is called off or takes too long, and a finalizer that fails or never ends.
+ *
+ * @since 0.1.0
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import type { Admission } from "./Admission.ts"
+import { Tasks } from "./Background.ts"
+import { inWords } from "./Observer.ts"
+import type { PoolError } from "./PoolError.ts"
+import type { DestroyReason } from "./PoolEvent.ts"
+
+/**
+ * Durations are in milliseconds.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options<A, E> {
+  /** Makes one item. What it adds to its scope is run when the item is ended. */
+  readonly acquire: Effect.Effect<A, E, Scope.Scope>
+  /** How long making one may take. */
+  readonly createTimeout: number
+  /** How long the end of one keeps its permit; after that the permit is free and the end goes on. */
+  readonly destroyTimeout: number
+  /** What an item is called in the log: "connection", "instance". */
+  readonly noun: string
+}
+
+/**
+ * What a store is told of an attempt to make an item. `took` is in milliseconds.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Attempt<A, E> {
+  /** There is a new item. Its permit is still counted as `creating`. */
+  readonly created: (value: A, scope: Scope.Closeable, now: number, took: number) => void
+  /**
+   * There is none. Its permit is counted as `destroying` until what the attempt has opened is closed. Not called for an
+   * attempt that the closing pool has called off.
+   */
+  readonly failed: (cause: Cause.Cause<E | PoolError>, now: number, took: number) => void
+  /** The attempt has ended: called before either of the others. */
+  readonly ended?: (() => void) | undefined
+}
+
+/**
+ * What is to be known of an item that ends.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Ending {
+  readonly id: number
+  readonly scope: Scope.Closeable
+  readonly createdAt: number
+}
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export class Supply<A, E> {
+  /** Attempts that have failed since the last that did not. */
+  failures = 0
+  readonly #admission: Admission<A, E>
+  readonly #options: Options<A, E>
+  readonly #attempts: Tasks
+  #lastFailure: Cause.Cause<E | PoolError> | undefined = undefined
+
+  constructor(admission: Admission<A, E>, options: Options<A, E>) {
+    this.#admission = admission
+    this.#options = options
+    this.#attempts = new Tasks(admission.background)
+  }
+
+  /** Why the last attempt failed, if none has succeeded since. */
+  get lastFailure(): Cause.Cause<E | PoolError> | undefined {
+    return this.#lastFailure
+  }
+
+  /** Starts to make an item. The caller has seen that there is a permit for it. */
+  make(attempt: Attempt<A, E>): void {
+    const { clock, name, observer } = this.#admission
+    const scope = Scope.makeUnsafe()
+    const startedAt = clock.now()
+    this.#admission.creating++
+    observer.emit({ _tag: "ItemCreating" })
+    this.#attempts.run<A, E>({
+      effect: Effect.withSpan(Effect.provideService(this.#options.acquire, Scope.Scope, scope), "pool.create", {
+        attributes: { "pool.name": name }
+      }),
+      timeout: this.#options.createTimeout,
+      done: (exit) => {
+        const now = clock.now()
+        const took = now - startedAt
+        attempt.ended?.()
+        if (exit !== undefined && Exit.isSuccess(exit)) {
+          this.failures = 0
+          this.#lastFailure = undefined
+          observer.create.record(took)
+          return attempt.created(exit.value, scope, now, took)
+        }
+        // What it has opened keeps the permit until it is closed, as an item does.
+        this.#admission.creating--
+        this.#admission.destroying++
+        this.#failed(exit?.cause ?? Cause.fail(this.#admission.createTimeout(took)), now, took, attempt)
+        this.#close(scope, exit ?? Exit.void, undefined, () => {})
+      },
+      // The scope of an attempt that was given up is closed: what it still opens is closed in the same breath.
+      late: (exit) => this.#late(undefined, exit)
+    })
+  }
+
+  /**
+   * Ends an item that is no longer counted as idle or used. Its permit comes free when its scope has closed, and then
+   * those who wait are served.
+   */
+  end(item: Ending, reason: DestroyReason): void {
+    const { clock, observer } = this.#admission
+    this.#admission.destroying++
+    observer.destroyed[reason]++
+    const age = clock.now() - item.createdAt
+    this.#close(item.scope, Exit.void, item.id, () =>
+      observer.emit({ _tag: "ItemDestroyed", item: item.id, reason, age })
+    )
+  }
+
+  /** Calls off the attempts under way. */
+  stop(): void {
+    this.#attempts.cancel(this.#options.destroyTimeout)
+  }
+
+  #failed(cause: Cause.Cause<E | PoolError>, now: number, took: number, attempt: Attempt<A, E>): void {
+    const { lifecycle, observer } = this.#admission
+    const isInterrupted = Cause.hasInterruptsOnly(cause)
+    if (lifecycle === "closed" && isInterrupted) {
+      return observer.emit({
+        _tag: "ItemCreateFailed",
+        took,
+        failures: this.failures,
+        cause: "called off by the close"
+      })
+    }
+    // The failure is handed to callers, whom nobody interrupted.
+    if (isInterrupted) cause = Cause.die(new Error("acquire was interrupted from within"))
+    this.failures++
+    this.#lastFailure = cause
+    observer.createFailed++
+    observer.emit({ _tag: "ItemCreateFailed", took, failures: this.failures, cause: inWords(cause) })
+    attempt.failed(cause, now, took)
+  }
+
+  #close(
+    scope: Scope.Closeable,
+    exit: Exit.Exit<unknown, unknown>,
+    item: number | undefined,
+    closed: () => void
+  ): void {
+    const admission = this.#admission
+    admission.background.run({
+      // As everywhere in Effect, finalizers are not interrupted: one that is given up goes on.
+      effect: Effect.uninterruptible(Scope.close(scope, exit)),
+      timeout: this.#options.destroyTimeout,
+      done: (exit) => {
+        admission.destroying--
+        closed()
+        if (exit === undefined) this.#endFailed(item, Cause.fail(`took longer than ${this.#options.destroyTimeout} ms`))
+        else if (Exit.isFailure(exit)) this.#endFailed(item, exit.cause)
+        admission.changed()
+        admission.serve()
+      },
+      late: (exit) => this.#late(item, exit)
+    })
+  }
+
+  /** What was given up ended after all: not as an answer to its interruption, it may say why it took so long. */
+  #late(item: number | undefined, exit: Exit.Exit<unknown, unknown>): void {
+    if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)) this.#endFailed(item, exit.cause)
+  }
+
+  #endFailed(item: number | undefined, cause: Cause.Cause<unknown>): void {
+    const { name, observer } = this.#admission
+    observer.emit({ _tag: "BackgroundFailure", during: "destroy", item, cause: inWords(cause) })
+    const what = item === undefined ? "cleaning up after a failed creation" : `destroy of ${this.#options.noun} ${item}`
+    this.#admission.warn(`Pool "${name}": ${what} failed`, cause)
+  }
+}
