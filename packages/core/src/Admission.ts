@@ -20,6 +20,7 @@ import { Alarm, Background } from "./Background.ts"
 import * as CoarseClock from "./CoarseClock.ts"
 import { DeadlineQueue } from "./data/DeadlineQueue.ts"
 import { PriorityQueue } from "./data/PriorityQueue.ts"
+import { type CallSite, describeCallSite } from "./internal/callSite.ts"
 import { acquireTimeout, type State, stateOf } from "./internal/explain.ts"
 import { wake } from "./internal/handOver.ts"
 import { addHolder, removeHolder } from "./internal/holders.ts"
@@ -27,7 +28,7 @@ import { Refusals } from "./internal/refusals.ts"
 import { Watch } from "./internal/watch.ts"
 import type { Entry, Lease } from "./Lease.ts"
 import { Observer } from "./Observer.ts"
-import type { WaitOutcome } from "./PoolEvent.ts"
+import type { Detail, WaitOutcome } from "./PoolEvent.ts"
 import type { PoolError } from "./PoolError.ts"
 import type { Store } from "./Store.ts"
 import { Waiter } from "./Waiter.ts"
@@ -342,8 +343,7 @@ export class Admission<A, out E = unknown> {
     addHolder(entry, lease)
     this.observer.acquired++
     if (this.observer.isListening) {
-      const takenAt = lease.request.callSite
-      this.observer.emit({ _tag: "LeaseAcquired", item: entry.id, lease: this.leaseId(lease), waited, takenAt })
+      this.observer.emit(acquired(entry.id, this.leaseId(lease), waited, lease.request.site))
     }
   }
 
@@ -488,6 +488,20 @@ export class Admission<A, out E = unknown> {
     return lease.id
   }
 }
+
+/** Where the lease was taken is put into words when it is read: few do, and it costs more than many leases. */
+const acquired = (item: number, lease: number, waited: number, site: CallSite | undefined): Detail =>
+  site === undefined
+    ? { _tag: "LeaseAcquired", item, lease, waited, takenAt: undefined }
+    : {
+        _tag: "LeaseAcquired",
+        item,
+        lease,
+        waited,
+        get takenAt() {
+          return describeCallSite(site)
+        }
+      }
 
 const outcomeOf = (exit: Exit.Exit<unknown, unknown>): "success" | "failure" | "defect" | "interrupted" =>
   Exit.isSuccess(exit)

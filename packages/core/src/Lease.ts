@@ -67,7 +67,8 @@ export class Request<A> {
   readonly options: AcquireOptions | undefined
   /** Takes part only if an item is idle, and answers with an Option. */
   readonly isOptional: boolean
-  readonly #callSite: CallSite | undefined
+  /** Where the application made the call: known if the pool tracked call sites then. */
+  readonly site: CallSite | undefined
 
   constructor(
     admission: Admission<A>,
@@ -79,12 +80,12 @@ export class Request<A> {
     this.body = body
     this.options = options
     this.isOptional = isOptional
-    this.#callSite = admission.tracksCallSites ? captureCallSite() : undefined
+    this.site = admission.tracksCallSites ? captureCallSite() : undefined
   }
 
-  /** Where the application made the call, as a line of its stack: known if the pool tracked call sites then. */
+  /** The same as a line of the stack. */
   get callSite(): string | undefined {
-    return describeCallSite(this.#callSite)
+    return describeCallSite(this.site)
   }
 
   evaluate(fiber: Fiber.Fiber<unknown, unknown>): Effect.Effect<any, any, any> {

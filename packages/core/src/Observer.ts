@@ -49,9 +49,12 @@ export class Observer {
     }
   }
 
+  /** Makes an event of `detail`, which must have been made for this: it may have fields that are read late. */
   emit(detail: Detail): void {
     if (!this.isListening) return
-    const event = { ...detail, pool: this.#pool, at: this.#clock.wall() } as PoolEvent
+    const event = detail as Detail & { pool: string; at: number }
+    event.pool = this.#pool
+    event.at = this.#clock.wall()
     for (const listener of this.#listeners) listener(event)
   }
 }
