@@ -2,6 +2,8 @@
 export * as FaultProxy from "./FaultProxy.ts"
 /** A resource whose every step can be made to go wrong. */
 export * as Gates from "./Gates.ts"
+/** Interruption at every step of a program, and a look at what it leaves behind. */
+export * as InterruptSweep from "./InterruptSweep.ts"
 /** A pool in surroundings of its own, in which every trace of it shows. */
 export * as Sandbox from "./Sandbox.ts"
 /** Runs fibers step by step, by hand. */
