@@ -79,6 +79,22 @@ describe("TestPool", () => {
     })
   )
 
+  it.effect("is filled up to `min` again once a caller could be served, whoever keeps the item", () =>
+    Effect.gen(function* () {
+      const gates = Gates.make()
+      gates.create = { late: 50, ending: "fail" }
+      const pool = yield* TestPool.make({ acquire: gates.make, min: 2 })
+      yield* TestClock.adjust(50)
+      assert.strictEqual(gates.attempts, 2)
+      gates.create = 10
+      const caller = yield* start(Pool.get(pool))
+      yield* TestClock.adjust(10)
+      yield* Fiber.join(caller)
+      yield* TestClock.adjust(10)
+      assert.strictEqual(Pool.statsUnsafe(pool).idle, 1)
+    })
+  )
+
   for (const [name, options] of Object.entries({
     "no source of items": { max: 1 },
     "two sources of items": { make: () => 1, acquire: Effect.succeed(1) },

@@ -129,6 +129,8 @@ export class TestStore<A, E> implements Store.Store<A, E> {
     observer.create.record(took)
     observer.emit({ _tag: "ItemCreated", item: entry.id, took })
     this.#settle(entry, now)
+    // What was not insisted on while items could not be made.
+    this.replenish()
   }
 
   #whyNot(cause: Cause.Cause<E> | undefined, took: number): Cause.Cause<E | PoolError.PoolError> {
