@@ -1,3 +1,7 @@
+/** Accounts for every item and every lease of a pool. */
+export * as Auditor from "./Auditor.ts"
+/** What an auditor has found. */
+export * as AuditReport from "./AuditReport.ts"
 /** A proxy that makes the network between a client and its server go wrong. */
 export * as FaultProxy from "./FaultProxy.ts"
 /** A resource whose every step can be made to go wrong. */
