@@ -1,0 +1,40 @@
+/**
+ * The tests that mutants of `core` and `connection` have to face: those two packages' own, without the interrupt sweep.
+ *
+ * Mutants live in a copy of the repository, whose `node_modules` lead back to the original: so packages are resolved by
+ * their path in it.
+ */
+import { join } from "node:path"
+import { defineConfig } from "vitest/config"
+
+const root = import.meta.dirname
+const tests = (packages: string, ...folders: ReadonlyArray<string>) =>
+  join("packages", packages, "test", ...folders, "*.test.ts")
+
+const source = (name: string) => ({
+  find: new RegExp(`^@effect-pools/${name}$`),
+  replacement: join(root, "packages", name, "src", "index.ts")
+})
+
+export default defineConfig({
+  resolve: { alias: ["core", "connection", "testing"].map(source) },
+  test: {
+    isolate: false,
+    fsModuleCache: false,
+    projects: [
+      // A mutant that strands a waiter is found by a test that never ends.
+      {
+        extends: true,
+        test: {
+          name: "pools",
+          include: [tests("{core,connection}")],
+          exclude: ["**/*.integration.test.ts", "**/sweep.test.ts"],
+          testTimeout: 4000,
+          env: { POOL_SEEDS: "20" }
+        }
+      },
+      // These go through millions of steps, each of which is counted.
+      { extends: true, test: { name: "data", include: [tests("core", "data")], testTimeout: 60_000 } }
+    ]
+  }
+})
