@@ -216,7 +216,7 @@ export const make = <A, E, R>(
     (checked) =>
       Pool.open({
         kind: "connection",
-        settings: { ...checked, tracksCallSites: checked.leakThreshold !== Infinity },
+        settings: { ...checked, noun: "connection" },
         closeGrace: checked.closeGrace,
         store: (admission, context) => new ConnectionStore<A, E>(checked, admission, context)
       })

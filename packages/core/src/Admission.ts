@@ -24,6 +24,7 @@ import { type CallSite, describeCallSite } from "./internal/callSite.ts"
 import { acquireTimeout, type State, stateOf } from "./internal/explain.ts"
 import { wake } from "./internal/handOver.ts"
 import { addHolder, removeHolder } from "./internal/holders.ts"
+import { Overdue } from "./internal/overdue.ts"
 import { Refusals } from "./internal/refusals.ts"
 import { Watch } from "./internal/watch.ts"
 import type { Entry, Lease } from "./Lease.ts"
@@ -55,7 +56,10 @@ export interface Settings {
   readonly maxWaiters: number
   /** How many leases may share an item. Default 1. */
   readonly concurrency?: number
-  readonly tracksCallSites: boolean
+  /** A lease held for longer is reported, with where it was taken; in milliseconds. Default `Infinity`: none is. */
+  readonly leakThreshold?: number
+  /** What an item is called in the log: "connection", "instance". Default "item". */
+  readonly noun?: string
 }
 
 /**
@@ -64,6 +68,7 @@ export interface Settings {
  */
 export class Admission<A, out E = unknown> {
   readonly name: string
+  readonly noun: string
   min: number
   max: number
   readonly acquireTimeout: number
@@ -94,6 +99,7 @@ export class Admission<A, out E = unknown> {
   #lastLease = 0
   /** How many want to know where leases are taken. */
   #trackers: number
+  readonly #overdue: Overdue | undefined
   readonly #refusals: Refusals
   readonly #watch: Watch
   /** What is left to do when the pool has closed; done once. */
@@ -101,16 +107,19 @@ export class Admission<A, out E = unknown> {
 
   constructor(settings: Settings, context: Context.Context<never>) {
     this.name = settings.name
+    this.noun = settings.noun ?? "item"
     this.min = settings.min
     this.max = settings.max
     this.acquireTimeout = settings.acquireTimeout
     this.maxWaiters = settings.maxWaiters
     this.concurrency = settings.concurrency ?? 1
-    this.tracksCallSites = settings.tracksCallSites
-    this.#trackers = settings.tracksCallSites ? 1 : 0
+    const leakThreshold = settings.leakThreshold ?? Infinity
+    this.tracksCallSites = leakThreshold !== Infinity
+    this.#trackers = this.tracksCallSites ? 1 : 0
     this.clock = CoarseClock.make(Context.get(context, Clock))
     this.background = new Background(context)
     this.observer = new Observer(settings.name, this.clock)
+    this.#overdue = leakThreshold === Infinity ? undefined : new Overdue(this, leakThreshold)
     this.#watch = new Watch(this.background)
     this.#refusals = new Refusals(this)
     this.#deadline = new Alarm(this.background, this.clock, (now) => this.#expire(now))
@@ -321,6 +330,7 @@ export class Admission<A, out E = unknown> {
   #end(): void {
     if (this.hasEnded) return
     this.hasEnded = true
+    this.#overdue?.stop()
     const atEnd = this.#atEnd
     this.#atEnd = []
     for (const f of atEnd) f()
@@ -342,6 +352,7 @@ export class Admission<A, out E = unknown> {
     lease.since = now
     addHolder(entry, lease)
     this.observer.acquired++
+    this.#overdue?.began(now)
     if (this.observer.isListening) {
       this.observer.emit(acquired(entry.id, this.leaseId(lease), waited, lease.request.site))
     }

@@ -29,8 +29,6 @@ export interface Options<A, E> {
   readonly createTimeout: number
   /** How long the end of one keeps its permit; after that the permit is free and the end goes on. */
   readonly destroyTimeout: number
-  /** What an item is called in the log: "connection", "instance". */
-  readonly noun: string
 }
 
 /**
@@ -120,17 +118,18 @@ export class Supply<A, E> {
   }
 
   /**
-   * Ends an item that is no longer counted as idle or used. Its permit comes free when its scope has closed, and then
-   * those who wait are served.
+   * Ends an item that is no longer counted as idle or used. Its permit comes free when its scope has closed; then
+   * `ended` is called, and those who wait are served.
    */
-  end(item: Ending, reason: DestroyReason): void {
+  end(item: Ending, reason: DestroyReason, ended?: () => void): void {
     const { clock, observer } = this.#admission
     this.#admission.destroying++
     observer.destroyed[reason]++
     const age = clock.now() - item.createdAt
-    this.#close(item.scope, Exit.void, item.id, () =>
+    this.#close(item.scope, Exit.void, item.id, () => {
       observer.emit({ _tag: "ItemDestroyed", item: item.id, reason, age })
-    )
+      ended?.()
+    })
   }
 
   /** Calls off the attempts under way. */
@@ -187,9 +186,9 @@ export class Supply<A, E> {
   }
 
   #endFailed(item: number | undefined, cause: Cause.Cause<unknown>): void {
-    const { name, observer } = this.#admission
+    const { name, noun, observer } = this.#admission
     observer.emit({ _tag: "BackgroundFailure", during: "destroy", item, cause: inWords(cause) })
-    const what = item === undefined ? "cleaning up after a failed creation" : `destroy of ${this.#options.noun} ${item}`
+    const what = item === undefined ? "cleaning up after a failed creation" : `destroy of ${noun} ${item}`
     this.#admission.warn(`Pool "${name}": ${what} failed`, cause)
   }
 }

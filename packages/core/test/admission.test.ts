@@ -156,7 +156,6 @@ for (const [kind, Kind] of Object.entries(kinds)) {
         max: 2,
         acquireTimeout: 1000,
         maxWaiters: Infinity,
-        tracksCallSites: false,
         ...settings
       },
       closeGrace: 500,

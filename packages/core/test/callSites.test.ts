@@ -18,7 +18,7 @@ const nothing = () => Effect.void
 describe("where a lease was taken", () => {
   it.effect("is told with the lease while call sites are tracked", () =>
     Effect.gen(function* () {
-      const pool = yield* open({ tracksCallSites: true })
+      const pool = yield* open({ leakThreshold: 60_000 })
       const sites = record(pool)
       yield* Pool.use(pool, nothing)
       yield* Effect.scoped(Pool.get(pool))
@@ -50,7 +50,7 @@ describe("where a lease was taken", () => {
 
   it.effect("stays known under leak detection when an auditor leaves", () =>
     Effect.gen(function* () {
-      const { admission } = yield* open({ tracksCallSites: true })
+      const { admission } = yield* open({ leakThreshold: 60_000 })
       admission.trackCallSites()()
       assert.isTrue(admission.tracksCallSites)
     })

@@ -85,7 +85,7 @@ export interface Given {
   readonly max?: number
   readonly acquireTimeout?: number
   readonly maxWaiters?: number
-  readonly tracksCallSites?: boolean
+  readonly leakThreshold?: number
 }
 
 /** A pool of strings, to see what every pool does whatever it holds. */
@@ -98,7 +98,7 @@ export const open = (given: Given = {}) =>
       max: given.max ?? 2,
       acquireTimeout: given.acquireTimeout ?? 30_000,
       maxWaiters: given.maxWaiters ?? Infinity,
-      tracksCallSites: given.tracksCallSites ?? false
+      leakThreshold: given.leakThreshold ?? Infinity
     },
     closeGrace: 0,
     store: (admission: Admission.Admission<string, never>, _context: Context.Context<never>) => new FakeStore(admission)

@@ -96,7 +96,10 @@ export const make = <A, E = never, R = never>(
         kind: "test",
         settings: checked,
         closeGrace: checked.closeGrace,
-        store: (admission) => new TestStore<A, E>(admission, checked)
+        store: (admission) => {
+          admission.trackCallSites()
+          return new TestStore<A, E>(admission, checked)
+        }
       })
     // Items are made in the context in which the pool is opened, which so must have all that `acquire` needs.
   ) as Effect.Effect<TestPool<A, E>, any, any>
@@ -139,7 +142,6 @@ const checkOptions = <A, E, R>(options: Options<A, E, R>): Checked<A, E> => {
     maxWaiters: checks.limit("maxWaiters", options.maxWaiters, Infinity, 0),
     createTimeout: checks.millis("createTimeout", options.createTimeout, 30_000, { infinity: true }),
     destroyTimeout: checks.millis("destroyTimeout", options.destroyTimeout, 5000, { infinity: true }),
-    closeGrace: checks.millis("closeGrace", options.closeGrace, 0, zero),
-    tracksCallSites: true
+    closeGrace: checks.millis("closeGrace", options.closeGrace, 0, zero)
   }
 }

@@ -9,7 +9,7 @@ const MAX_CHECKING = 2
 const CHECK_AGAIN = 1000
 
 /**
- * Looks after what lies idle: idle timeout, lifetime, keep-alive, health checks; and notices leases that are overdue.
+ * Looks after what lies idle: idle timeout, lifetime, keep-alive, health checks.
  *
  * It sleeps until the next thing is due, so a pool at rest costs nothing, and it only ever takes idle connections, and
  * none while somebody waits.
@@ -19,15 +19,14 @@ export class Housekeeping<A, E> {
   readonly #alarm: Background.Alarm
   /** The longest time that may pass between a connection's return and a look at it. */
   readonly #period: number
-  readonly #overdue = new WeakSet<object>()
   #checking = 0
   #isStarting = false
   #isStopped = false
 
   constructor(store: ConnectionStore<A, E>) {
-    const { checkInterval, idleTimeout, keepAlive, leakThreshold } = store.options
+    const { checkInterval, idleTimeout, keepAlive } = store.options
     this.#store = store
-    this.#period = Math.min(idleTimeout, keepAlive, checkInterval, leakThreshold)
+    this.#period = Math.min(idleTimeout, keepAlive, checkInterval)
     this.#alarm = new Background.Alarm(store.admission.background, store.admission.clock, (now) => this.#sweep(now))
   }
 
@@ -66,7 +65,6 @@ export class Housekeeping<A, E> {
   #sweep(now: number): void {
     if (this.#isStopped) return
     this.cleanUp(now)
-    if (this.#store.options.leakThreshold !== Infinity) this.#findOverdue(now)
     this.#check(now)
     this.#alarm.set(this.#nextDue(now))
   }
@@ -96,26 +94,6 @@ export class Housekeeping<A, E> {
     return Math.min(connection.checkedAt + checkInterval, connection.provenAt + keepAlive)
   }
 
-  #findOverdue(now: number): void {
-    const { admission, options } = this.#store
-    for (const lease of this.#store.leases()) {
-      const held = now - lease.since
-      if (held < options.leakThreshold || this.#overdue.has(lease)) continue
-      this.#overdue.add(lease)
-      admission.observer.emit({
-        _tag: "LeaseOverdue",
-        item: lease.entry!.id,
-        lease: admission.leaseId(lease),
-        held,
-        takenAt: lease.request.callSite
-      })
-      admission.warn(
-        `Pool "${admission.name}": connection ${lease.entry!.id} has been held for ${Math.round(held)} ms; taken ` +
-          (lease.request.callSite ?? "in an unknown place")
-      )
-    }
-  }
-
   #nextDue(now: number): number {
     const { all, options } = this.#store
     let due = Infinity
@@ -132,13 +110,6 @@ export class Housekeeping<A, E> {
       }
       if (next <= now) next = now + this.#period
       if (next < due) due = next
-    }
-    if (options.leakThreshold !== Infinity && all.size > 0) {
-      // In time for a lease that is taken right now.
-      due = Math.min(due, now + options.leakThreshold)
-      for (const lease of this.#store.leases()) {
-        if (!this.#overdue.has(lease)) due = Math.min(due, lease.since + options.leakThreshold)
-      }
     }
     return due
   }

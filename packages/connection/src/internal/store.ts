@@ -54,7 +54,7 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
     this.admission = admission
     this.#served = Math.min(options.concurrency, options.maxUses)
     this.#random = Context.get(context, Random.Random)
-    this.#supply = new Supply.Supply(admission, { ...options, noun: "connection" })
+    this.#supply = new Supply.Supply(admission, options)
     this.creation = new Creation(admission, options, this.#supply, {
       created: (value, scope, now, took) => this.#created(value, scope, now, took),
       replenish: () => this.admission.serve()

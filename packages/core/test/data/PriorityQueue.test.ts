@@ -234,7 +234,7 @@ describe("PriorityQueue", () => {
       expect(grown).toBeLessThan(MiB)
     })
 
-    it("keep no memory after all of them were in use at once", () => {
+    it("keep no memory after all of them were in use at once", { timeout: 60_000 }, () => {
       const queue = new PriorityQueue<Waiter>()
       const grown = retainedBytes(() => {
         const next = random(5)
