@@ -258,6 +258,12 @@ export class Admission<A, out E = unknown> {
     return false
   }
 
+  /** Counts and answers a caller who finds no item and does not wait for one. */
+  exhausted(): Effect.Effect<never, PoolError> {
+    this.observer.exhausted++
+    return Effect.fail(this.lifecycle === "suspended" ? this.#refusals.suspended : this.#refusals.exhausted)
+  }
+
   // Lifecycle --------------------------------------------------------------------------------------------------------
 
   suspend(): void {
@@ -395,9 +401,9 @@ export class Admission<A, out E = unknown> {
         : Exit.succeed(Option.none())
     }
     if (timeout <= 0) {
-      this.observer.exhausted++
+      const refusal = this.exhausted()
       this.store.turnedAway()
-      return Effect.fail(this.lifecycle === "suspended" ? this.#refusals.suspended : this.#refusals.exhausted)
+      return refusal
     }
     const refusal = this.store.refusal()
     if (refusal !== undefined) return refusal
