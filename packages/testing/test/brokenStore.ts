@@ -193,7 +193,6 @@ export const open = (settings: { readonly concurrency?: number; readonly closeGr
       acquireTimeout: 1000,
       maxWaiters: Infinity,
       concurrency: settings.concurrency ?? 1,
-      tracksCallSites: false
     },
     closeGrace: settings.closeGrace ?? 0,
     store: (admission: Admission.Admission<string, never>) => new BrokenStore(admission)
