@@ -192,7 +192,7 @@ export const open = (settings: { readonly concurrency?: number; readonly closeGr
       max: 2,
       acquireTimeout: 1000,
       maxWaiters: Infinity,
-      concurrency: settings.concurrency ?? 1,
+      concurrency: settings.concurrency ?? 1
     },
     closeGrace: settings.closeGrace ?? 0,
     store: (admission: Admission.Admission<string, never>) => new BrokenStore(admission)
