@@ -4,6 +4,8 @@ export * as Auditor from "./Auditor.ts"
 export * as AuditReport from "./AuditReport.ts"
 /** A proxy that makes the network between a client and its server go wrong. */
 export * as FaultProxy from "./FaultProxy.ts"
+/** What a program keeps: memory, objects, active handles. */
+export * as Footprint from "./Footprint.ts"
 /** A resource whose every step can be made to go wrong. */
 export * as Gates from "./Gates.ts"
 /** Interruption at every step of a program, and a look at what it leaves behind. */
