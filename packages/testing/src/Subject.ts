@@ -36,6 +36,7 @@ import type { GateFailure, Gates, Item } from "./Gates.ts"
  * - `reuse`: an item that comes back is handed out again
  * - `minimum`: `min` items are kept ready in the background
  * - `time`: the steps of an item may take time; else they are synchronous
+ * - `creationLimit`: at most `maxCreating` items are made at a time
  * - `retries`: a failed attempt to create is followed by others while somebody waits
  * - `validation`, `reset`, `checks`: items are validated before hand-out, reset on return, checked while idle
  * - `sharing`: several leases may share an item
@@ -49,6 +50,7 @@ export type Trait =
   | "reuse"
   | "minimum"
   | "time"
+  | "creationLimit"
   | "retries"
   | "validation"
   | "reset"

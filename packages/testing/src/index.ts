@@ -2,6 +2,8 @@
 export * as Auditor from "./Auditor.ts"
 /** What an auditor has found. */
 export * as AuditReport from "./AuditReport.ts"
+/** What every kind of pool does, as cases that any pool can be put through. */
+export * as Contract from "./Contract.ts"
 /** A proxy that makes the network between a client and its server go wrong. */
 export * as FaultProxy from "./FaultProxy.ts"
 /** What a program keeps: memory, objects, active handles. */
