@@ -80,8 +80,8 @@ describe("what nobody refers to is collected", () => {
       const kept: Array<object> = []
       const watched = yield* closedPool((pool) => kept.push(pool))
       const left = yield* remaining(watched)
-      // Its scope has let go of it, and it of everything that it held.
-      assert.deepStrictEqual(left, ["pool", "admission", "store"])
+      // The pool itself, and nothing of what it held.
+      assert.deepStrictEqual(left, ["scope", "pool", "admission", "store"])
       assert.strictEqual(kept.length, 1)
     })
   )
