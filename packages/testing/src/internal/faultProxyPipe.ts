@@ -2,7 +2,7 @@ import { Background, type CoarseClock } from "@effect-pools/core"
 import type { Socket } from "node:net"
 
 /** How much one direction of a connection has in flight at most, as a TCP window has; then its source is not read. */
-export const IN_FLIGHT = 256 * 1024
+const IN_FLIGHT = 256 * 1024
 
 /** The same for many small messages. */
 const CHUNKS_IN_FLIGHT = 1024
