@@ -109,15 +109,19 @@ export interface Options extends ConnectionOptions, PoolOptions {
  *
  * A client fails with nothing but `SqlError`. When the pool can't give it a connection, the reason is a
  * `ConnectionError` whose `cause` is the `PoolError`; it is retryable if the `PoolError` is, that is unless the pool is
- * closed. So does a statement that is cut off when the pool's `closeGrace` is over. When connecting fails, the `SqlError` is that of the attempt, once its retries or the caller's deadline are
- * over: a database that does not answer. Wrong credentials and a URL that can't be read are not retried.
- * What the server says when it has no session to give (too many connections, starting up) or has ended one is a
- * `ConnectionError` with the server's words, and retryable; `PgClient` calls it `UnknownError`. Which failures are safe
- * to repeat, {@link isSafeToRetry} says.
+ * closed. So does a statement that is cut off when the pool's `closeGrace` is over. When connecting fails, the `SqlError`
+ * is that of the attempt, once its retries or the caller's deadline are over: a database that does not answer. Wrong
+ * credentials and a URL that can't be read are not retried. What the server says when it has no session to give (too many
+ * connections, starting up) or has ended one is a `ConnectionError` with the server's words, and retryable; `PgClient`
+ * calls it `UnknownError`. Which failures are safe to repeat, {@link isSafeToRetry} says.
  *
  * A connection whose session has died leaves the pool at once, also while idle. One whose statement was cancelled goes
  * too, unless the server confirmed that the cancellation hit that statement. One that comes back inside a transaction is
  * rolled back before anybody else gets it.
+ *
+ * An interrupted statement ends when the server has confirmed its cancellation, or after 5 seconds; its connection is not
+ * used again if that was in doubt. `BEGIN`, `COMMIT` and `ROLLBACK` are not interrupted, but for a second at most after
+ * their fiber was; then they are cancelled too.
  *
  * The place of a connection comes free when the server has ended its session, so that there are never more sessions than
  * `max`. If that takes longer than `destroyTimeout`, the place is given free all the same. Cancelling a statement opens

@@ -3,16 +3,8 @@ import { PostgresPool } from "@effect-pools/postgres"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
-import {
-  expectHealthy,
-  inTheLongRun,
-  limit,
-  makePool,
-  makeShop,
-  report,
-  through,
-  watchSessions
-} from "./fire.support.ts"
+import { makeShop } from "./fire.shop.ts"
+import { expectHealthy, inTheLongRun, limit, makePool, report, through, watchSessions } from "./fire.support.ts"
 import { makeProxy } from "./proxy.ts"
 import { observe, type Server, startServer } from "./server.ts"
 
@@ -50,13 +42,13 @@ describe("sessions terminated at random every 50 to 100 ms, under 64 fibers on a
         const seen = yield* watchSessions(server, pool.name)
         const { end, storm } = yield* terminateAtRandom(pool.name)
         const enough = inTheLongRun(40, 1000)
-        yield* shop.load(64, () => storm.terminated >= enough && seen.samples >= 50)
+        const isEnough = (): boolean => storm.terminated >= enough && seen.samples >= 50
+        // Until some were hit, those that could not be repeated among them.
+        yield* shop.load(64, () => isEnough() && shop.asked.some(({ answer }) => typeof answer === "object"))
         yield* end
         yield* expectHealthy(pool)
         const balance = yield* shop.balance
         assert.strictEqual(balance["done twice"], 0)
-        // Some were hit, those that could not be repeated among them.
-        assert.isAtLeast(balance.failed, 1)
         assert.isAtMost(balance.failed, storm.terminated)
         // Never more; and the one who looks does see them.
         assert.strictEqual(seen.most, 10)

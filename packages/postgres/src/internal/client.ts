@@ -14,6 +14,7 @@ import * as Statement from "effect/sql/Statement"
 import * as Stream from "effect/Stream"
 import { endsSession, isCutOff, nameConnectionError, toSqlError } from "./errors.ts"
 import type { Sorted } from "./options.ts"
+import { seeThrough } from "./seeThrough.ts"
 
 type Pool = ConnectionPool.ConnectionPool<PgConnection.PgConnection, SqlError>
 
@@ -132,7 +133,14 @@ class ClientConnection implements Connection {
 class TransactionConnection extends ClientConnection {
   override execute(sql: string, params: ReadonlyArray<unknown>, transformRows: TransformRows | undefined) {
     const rows = super.execute(sql, params, transformRows)
-    return endsTransaction.test(sql) ? Effect.catchIf(rows, isOver, () => Effect.succeed([])) : rows
+    if (endsTransaction.test(sql)) return Effect.catchIf(seeThrough(rows), isOver, () => Effect.succeed([]))
+    return beginsTransaction.test(sql) ? seeThrough(rows) : rows
+  }
+
+  /** A way to begin that the application has given. */
+  override executeUnprepared(sql: string, params: ReadonlyArray<unknown>, transformRows: TransformRows | undefined) {
+    const rows = super.executeUnprepared(sql, params, transformRows)
+    return beginsTransaction.test(sql) ? seeThrough(rows) : rows
   }
 }
 
@@ -141,14 +149,18 @@ const isOver = (error: SqlError): boolean => endsSession(error) || error.reason.
 
 const endsTransaction = /^(ROLLBACK|RELEASE SAVEPOINT)/
 
+const beginsTransaction = /^\s*(BEGIN|START TRANSACTION|SAVEPOINT)\b/i
+
 type TransformRows = <A extends object>(rows: ReadonlyArray<A>) => ReadonlyArray<A>
 
 const pgJson = Statement.custom<Statement.Custom<"PgJson", unknown>>("PgJson")
 
 /** PostgreSQL answers `COMMIT` with `ROLLBACK` when the transaction has failed before. */
 const commit = (connection: Connection): Effect.Effect<void, SqlError> =>
-  Effect.flatMap(connection.executeRaw("COMMIT", []) as Effect.Effect<PgConnection.Result, SqlError>, ({ command }) =>
-    command === "ROLLBACK" ? failure("commit", "PgClient: COMMIT rolled back an aborted transaction") : Effect.void
+  Effect.flatMap(
+    seeThrough(connection.executeRaw("COMMIT", []) as Effect.Effect<PgConnection.Result, SqlError>),
+    ({ command }) =>
+      command === "ROLLBACK" ? failure("commit", "PgClient: COMMIT rolled back an aborted transaction") : Effect.void
   )
 
 /** The server would cut a longer name, and notify another channel. */
