@@ -173,7 +173,9 @@ export interface AuditReport extends Schema.Schema.Type<typeof AuditReport> {}
  * @category operations
  * @since 0.1.0
  */
-export const findings = (report: AuditReport): Array<string> => [
+export const findings = (
+  report: Pick<AuditReport, "leaks" | "waiting" | "discrepancies" | "omitted">
+): Array<string> => [
   ...report.leaks.map((leak) => describeLeak(leak)),
   ...report.waiting.map(({ lease, waited }) => `a caller (lease ${lease}) has been waiting for ${inTime(waited)}`),
   ...report.discrepancies.map(({ at, kind, message }) => `${kind}: ${message} (${new Date(at).toISOString()})`),

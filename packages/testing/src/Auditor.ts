@@ -31,6 +31,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as AuditReport from "./AuditReport.ts"
 import { Ledger } from "./internal/ledger.ts"
+import { pointAt } from "./internal/pointAt.ts"
 
 /**
  * @category options
@@ -163,4 +164,6 @@ const judge = (
   report: AuditReport.AuditReport,
   findings: ReadonlyArray<string>
 ): Effect.Effect<AuditReport.AuditReport, AuditReport.AuditFailure> =>
-  findings.length === 0 ? Effect.succeed(report) : Effect.fail(new AuditReport.AuditFailure({ report, findings }))
+  findings.length === 0
+    ? Effect.succeed(report)
+    : Effect.fail(pointAt(new AuditReport.AuditFailure({ report, findings }), report.leaks))

@@ -12,6 +12,8 @@ export * as Footprint from "./Footprint.ts"
 export * as Gates from "./Gates.ts"
 /** Interruption at every step of a program, and a look at what it leaves behind. */
 export * as InterruptSweep from "./InterruptSweep.ts"
+/** Finds what a test leaves behind in its pools. */
+export * as LeakCheck from "./LeakCheck.ts"
 /** A pool in surroundings of its own, in which every trace of it shows. */
 export * as Sandbox from "./Sandbox.ts"
 /** Runs fibers step by step, by hand. */
