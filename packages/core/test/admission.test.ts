@@ -362,6 +362,119 @@ for (const [kind, Kind] of Object.entries(kinds)) {
       })
     )
 
+    it.effect("an item that comes back while the pool is suspended is kept until it is resumed", () =>
+      Effect.gen(function* () {
+        const world = yield* open({ max: 1 })
+        const holder = yield* hold(world)
+        const waiter = yield* start(Pool.use(world.pool, body(Effect.succeed("served"))))
+        yield* Pool.suspend(world.pool)
+        yield* holder.release
+        yield* settle
+        expect(world.admission).toMatchObject({ used: 0, pending: 1 })
+        yield* Pool.resume(world.pool)
+        expect(yield* Fiber.join(waiter)).toBe("served")
+        expectAtRest(world)
+      })
+    )
+
+    it.effect("who asks in the very moment of a resume stands behind those who wait", () =>
+      Effect.gen(function* () {
+        const world = yield* open({ max: 1 })
+        yield* Pool.suspend(world.pool)
+        const served: Array<string> = []
+        const enter = (name: string) => Pool.use(world.pool, body(Effect.sync(() => served.push(name))))
+        yield* start(enter("waits"))
+        world.admission.observer.listen((event) => {
+          if (event._tag === "Resumed") Effect.runFork(enter("newcomer"))
+        })
+        yield* Pool.resume(world.pool)
+        yield* settle
+        expect(served).toEqual(["waits", "newcomer"])
+        expectAtRest(world)
+      })
+    )
+
+    it.effect("an item that comes back while a caller is on its way to the queue is that caller's", () =>
+      Effect.gen(function* () {
+        const world = yield* open({ max: 1 })
+        const { store } = world.admission
+        // Nothing is there when the lease asks; then its fiber yields, and there is.
+        const take = store.take.bind(store)
+        let asked = 0
+        store.take = (now) => (++asked % 2 === 1 ? undefined : take(now))
+        const served = Effect.succeed("served")
+        expect(yield* Pool.use(world.pool, () => served, { acquireTimeout: 0 })).toBe("served")
+        expect(yield* Pool.useIfAvailable(world.pool, () => served)).toEqual(Option.some("served"))
+        expectAtRest(world)
+      })
+    )
+
+    it.effect("the time waited is counted from when the wait began", () =>
+      Effect.gen(function* () {
+        const world = yield* open({ max: 1 })
+        yield* TestClock.adjust(5000)
+        const holder = yield* hold(world)
+        const waiter = yield* start(Pool.use(world.pool, body(Effect.void)))
+        yield* TestClock.adjust(300)
+        yield* holder.release
+        yield* Fiber.join(waiter)
+        expect(Pool.statsUnsafe(world.pool).wait).toMatchObject({ count: 2, max: 300 })
+      })
+    )
+
+    it.effect("a waiter that is interrupted as the one before it is answered leaves in good order", () =>
+      Effect.gen(function* () {
+        const world = yield* open({ max: 1 })
+        const holder = yield* hold(world)
+        const [first, second] = [yield* hold(world), yield* hold(world)]
+        world.admission.observer.listen((event) => {
+          if (event._tag === "WaitEnded") second.fiber.interruptUnsafe()
+        })
+        const draining = yield* start(Pool.drain(world.pool))
+        expect(reasonOf(yield* Fiber.await(first.fiber))).toBe("Closed")
+        expect(world.admission.pending).toBe(0)
+        yield* holder.release
+        yield* Fiber.join(draining)
+        expectAtRest(world)
+      })
+    )
+
+    it.effect("a suspended pool can be drained: waiters fail, callers are refused, it is told once", () =>
+      Effect.gen(function* () {
+        const world = yield* open({ max: 1 })
+        const told: Array<string> = []
+        world.admission.observer.listen((event) => told.push(event._tag))
+        const holder = yield* hold(world)
+        yield* Pool.suspend(world.pool)
+        const waiter = yield* hold(world)
+        const draining = yield* Effect.forEach([1, 2], () => start(Pool.drain(world.pool)))
+        expect(reasonOf(yield* Fiber.await(waiter.fiber))).toBe("Closed")
+        expect(world.admission.lifecycle).toBe("draining")
+        // Neither of these has a meaning any more.
+        yield* Pool.suspend(world.pool)
+        yield* Pool.resume(world.pool)
+        expect(world.admission.lifecycle).toBe("draining")
+        expect(reasonOf(yield* Effect.exit(Pool.use(world.pool, () => Effect.void)))).toBe("Closed")
+        yield* holder.release
+        for (const fiber of draining) yield* Fiber.join(fiber)
+        expect(told.filter((tag) => tag === "Draining" || tag === "Closed")).toEqual(["Draining", "Closed"])
+        expectAtRest(world)
+      })
+    )
+
+    it.effect("a pool that has closed stays closed, whatever is asked of it", () =>
+      Effect.gen(function* () {
+        const world = yield* open({ max: 1 })
+        yield* world.close
+        yield* Pool.drain(world.pool)
+        yield* Pool.suspend(world.pool)
+        yield* Pool.resume(world.pool)
+        yield* world.admission.close(0)
+        expect(Pool.statsUnsafe(world.pool).state).toBe("closed")
+        expect(reasonOf(yield* Effect.exit(Pool.use(world.pool, () => Effect.void)))).toBe("Closed")
+      })
+    )
+
     it.effect("resize serves waiters at once, and shrinks as leases end", () =>
       Effect.gen(function* () {
         const world = yield* open({ max: 1 })
