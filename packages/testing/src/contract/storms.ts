@@ -96,7 +96,7 @@ export const plans: ReadonlyArray<Plan> = [
   ),
 
   storms.pool(
-    "attempts are at most as many as callers",
+    "no attempt is made but for a caller",
     { without: ["retries"], max: 5, gates: { create: "fail" } },
     (world) =>
       Effect.gen(function* () {
@@ -105,8 +105,11 @@ export const plans: ReadonlyArray<Plan> = [
           yield* settle
           yield* ended("a caller", caller)
         }
-        yield* TestClock.adjust("1 hour")
-        yield* atMost("attempts", world.gates.attempts, 20)
+        // Where items are made in the caller's own step, it may try again as it takes its place in the queue.
+        yield* atMost("attempts", world.gates.attempts, 40)
+        const before = world.gates.attempts
+        yield* TestClock.adjust("10 seconds")
+        yield* equal("attempts after ten seconds without callers", world.gates.attempts, before)
         world.gates.create = "ok"
         yield* world.everyPlaceWorks()
       })

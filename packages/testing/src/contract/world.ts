@@ -87,13 +87,17 @@ export class World {
     )
   }
 
-  /** Starts a fiber that the end of the case interrupts. */
+  /** Starts a fiber that the end of the case interrupts, and does not wait for: in a broken pool it may never end. */
   start<A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<Fiber.Fiber<A, E>, never, R> {
-    return Effect.map(Effect.forkChild(effect, { startImmediately: true }), (fiber) => {
+    return Effect.map(Effect.forkDetach(effect, { startImmediately: true }), (fiber) => {
       this.#fibers.push(fiber)
       return fiber
     })
   }
+
+  readonly interruptAll = Effect.sync(() => {
+    for (const fiber of this.#fibers) fiber.interruptUnsafe()
+  })
 
   /** Starts a lease that is held until it is released. */
   hold(options?: Pool.AcquireOptions): Effect.Effect<Holder> {
@@ -184,9 +188,9 @@ export class World {
   /** Ends whatever a case has left going on, closes the pool, and looks for what should not be there any more. */
   readonly finish = Effect.fnUntraced({ self: this }, function* (this: World, leavesWork: boolean) {
     this.gates.allWell()
-    for (const fiber of this.#fibers) fiber.interruptUnsafe()
+    yield* this.interruptAll
     yield* settle
-    const closing = yield* Effect.forkChild(this.close, { startImmediately: true })
+    const closing = yield* this.start(this.close)
     yield* settle
     if (closing.pollUnsafe() === undefined) yield* TestClock.adjust("1 hour")
     yield* equal("invariant 9: closing ends", closing.pollUnsafe() !== undefined, true)
@@ -233,7 +237,9 @@ export const open: (
 ) {
   const gates = Object.assign(Gates.make(), given)
   const sandbox: Sandbox.Sandbox<AnyPool> = yield* Sandbox.open(subject.make(gates, { steps: [], ...settings }))
-  return new World(subject, gates, sandbox, settings.concurrency ?? 1)
+  const world = new World(subject, gates, sandbox, settings.concurrency ?? 1)
+  yield* Effect.addFinalizer(() => world.interruptAll)
+  return world
 })
 
 /** How a fiber has ended; a violation if it has not. */

@@ -1,0 +1,296 @@
+/** What a pool can get wrong: each is done to a sound test pool from outside, once it is open. */
+import { type Lease, type Pool, PoolRegistry } from "@effect-pools/core"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Cause from "effect/Cause"
+import * as Metric from "effect/Metric"
+import type { GateFailure, Item } from "../src/Gates.ts"
+import type * as Subject from "../src/Subject.ts"
+import { subject } from "./subject.ts"
+
+type TestedPool = Pool.Pool<Item, GateFailure>
+
+/** Runs in the pool's surroundings: its registry and its metrics are those of the sandbox. */
+type Sabotage = (pool: TestedPool) => Effect.Effect<void> | void
+
+const sabotaged = (sabotage: Sabotage): Subject.Subject<Item> => ({
+  ...subject,
+  make: (gates, settings) =>
+    Effect.tap(subject.make(gates, settings), (pool) => {
+      const effect = sabotage(pool)
+      return effect ?? Effect.void
+    })
+})
+
+/** Replaces a method; the replacement is given the method that was there. */
+const replace = <T extends object, K extends keyof T>(target: T, key: K, f: (was: T[K]) => T[K]): void => {
+  const was = target[key] as unknown as (...args: ReadonlyArray<unknown>) => unknown
+  target[key] = f(was.bind(target) as never)
+}
+
+const silence = (pool: TestedPool, tag: string): void =>
+  replace(pool.admission.observer, "emit", (emit) => (event) => {
+    if (event._tag !== tag) emit(event)
+  })
+
+/** A count that always reads the same, whatever is added to it. */
+const freeze = (target: object, key: string, value: number): void => {
+  Object.defineProperty(target, key, { get: () => value, set: () => {} })
+}
+
+export interface Fault {
+  /** The invariant that a case which catches it belongs to; a name, if it is another part of the contract. */
+  readonly breaks: number | string
+  readonly subject: Subject.Subject<Item>
+}
+
+const fault = (breaks: number | string, sabotage: Sabotage): Fault => ({ breaks, subject: sabotaged(sabotage) })
+
+export const faults: Record<string, Fault> = {
+  "makes one item more than max": fault(1, ({ admission }) => {
+    Object.defineProperty(admission, "live", {
+      get: () => admission.idle + admission.used + admission.creating + admission.destroying - 1
+    })
+  }),
+
+  "forgets that an item which is being destroyed has its place": fault(1, ({ admission }) => {
+    Object.defineProperty(admission, "live", { get: () => admission.idle + admission.used + admission.creating })
+  }),
+
+  "takes no item away when max shrinks": fault(1, ({ admission }) => {
+    admission.store.resized = () => {}
+  }),
+
+  "gives an item back twice": fault(2, ({ admission }) => {
+    replace(admission.store, "giveBack", (giveBack) => (entry, lease, exit, now) => {
+      giveBack(entry, lease, exit, now)
+      // Only one that lies idle now: anything else would be found at once.
+      if (admission.idle > 0) admission.observer.released++
+    })
+  }),
+
+  "destroys an item twice": {
+    breaks: 2,
+    subject: {
+      ...subject,
+      make: (gates, settings) => {
+        const twice = Object.assign(Object.create(gates) as typeof gates, {
+          make: Effect.tap(gates.make, (item) => Effect.addFinalizer(() => Effect.sync(() => item.destroying++)))
+        })
+        return subject.make(twice, settings)
+      }
+    }
+  },
+
+  "keeps the item of a body that died": fault(2, ({ admission }) => {
+    replace(admission, "giveBack", (giveBack) => (lease, exit) => {
+      if (Exit.isSuccess(exit) || !Cause.hasDies(exit.cause)) giveBack(lease, exit)
+    })
+  }),
+
+  "does not destroy what is idle when it closes": fault(2, ({ admission }) => {
+    replace(admission.store, "shutdown", (shutdown) => () => {
+      const { idle } = admission
+      if (idle === 0) return shutdown()
+      admission.idle = 0
+    })
+  }),
+
+  "does not hand a returned item to who waits": fault(3, ({ admission }) => {
+    admission.offer = () => false
+  }),
+
+  "resumes without serving anybody": fault(3, ({ admission }) => {
+    let isResuming = false
+    replace(admission, "serve", (serve) => () => {
+      if (!isResuming) serve()
+    })
+    replace(admission, "resume", (resume) => () => {
+      isResuming = true
+      resume()
+      isResuming = false
+    })
+  }),
+
+  "does not look at who waits when max grows": fault(3, ({ admission }) => {
+    admission.resize = (min, max) => {
+      admission.min = min
+      admission.max = max
+      admission.observer.emit({ _tag: "Resized", min, max })
+      admission.store.resized()
+    }
+  }),
+
+  "serves who came last": fault(4, ({ admission }) => {
+    admission.waiters.first = () => Array.from(admission.waiters).at(-1)
+  }),
+
+  "ignores priority": fault(4, ({ admission }) => {
+    replace(admission.waiters, "add", (add) => (waiter) => add(Object.assign(waiter, { priority: 0 })))
+  }),
+
+  "lets a newcomer overtake": fault(4, ({ admission }) => {
+    // What comes back lies idle for a moment, and whoever asks in that moment has it.
+    admission.offer = () => false
+    replace(admission.store, "giveBack", (giveBack) => (entry, lease, exit, now) => {
+      giveBack(entry, lease, exit, now)
+      queueMicrotask(() => admission.serve())
+    })
+    replace(admission, "take", (take) => (lease) => {
+      const { waiters } = admission
+      Object.assign(admission, { waiters: { size: 0 } })
+      const isTaken = take(lease)
+      Object.assign(admission, { waiters })
+      return isTaken
+    })
+  }),
+
+  "loses the place of a failed creation": fault(5, ({ admission }) => {
+    replace(admission, "failFirst", (failFirst) => (failure) => {
+      admission.creating++
+      return failFirst(failure)
+    })
+  }),
+
+  "loses the place of an item whose finalizer fails": fault(5, ({ admission }) => {
+    replace(admission.observer, "emit", (emit) => (event) => {
+      emit(event)
+      if (event._tag === "BackgroundFailure") admission.destroying++
+    })
+  }),
+
+  "keeps the place of a waiter that leaves": fault(5, ({ admission }) => {
+    admission.leave = () => {}
+  }),
+
+  "hands out nothing while an item is being destroyed": fault(6, ({ admission }) => {
+    replace(admission.store, "take", (take) => (now) => (admission.destroying > 0 ? undefined : take(now)))
+    replace(admission.store, "replenish", (replenish) => () => {
+      if (admission.destroying === 0) replenish()
+    })
+  }),
+
+  "makes one item at a time": fault(6, ({ admission }) => {
+    replace(admission.store, "replenish", (replenish) => () => {
+      if (admission.creating === 0) {
+        const { max } = admission
+        admission.max = Math.min(max, admission.live + 1)
+        replenish()
+        admission.max = max
+      }
+    })
+  }),
+
+  "hands out what was invalidated": fault(7, ({ admission }) => {
+    admission.store.invalidate = () => {}
+  }),
+
+  "destroys an invalidated item under its holder": fault(7, ({ admission }) => {
+    admission.store.invalidate = () => admission.store.abandon()
+  }),
+
+  "hands an item to two callers": fault(7, ({ admission }) => {
+    let last: Lease.Entry<Item> | undefined
+    replace(admission.store, "take", (take) => (now) => {
+      const entry = take(now)
+      if (entry !== undefined) return (last = entry)
+      if (last?.holder === undefined) return undefined
+      admission.used++
+      return last
+    })
+  }),
+
+  "counts the deadline from the end of the queue": fault(8, ({ admission }) => {
+    Object.defineProperty(admission, "acquireTimeout", { value: admission.acquireTimeout * 2 })
+  }),
+
+  "holds deadlines while suspended": fault(8, ({ admission }) => {
+    replace(admission.waiters, "add", (add) => (waiter) => {
+      if (admission.lifecycle === "suspended") waiter.deadline = Infinity
+      add(waiter)
+    })
+  }),
+
+  "forgets a waiter when it closes": fault(9, ({ admission }) => {
+    replace(admission, "failWaiters", (failWaiters) => (failure, outcome) => {
+      const last = Array.from(admission.waiters).at(-1)
+      if (last !== undefined) admission.waiters.remove(last)
+      failWaiters(failure, outcome)
+    })
+  }),
+
+  "interrupts those who wait when it closes": fault(9, ({ admission }) => {
+    replace(admission, "failWaiters", (failWaiters) => (_, outcome) => failWaiters(Effect.interrupt, outcome))
+  }),
+
+  "never tells that it has closed": fault(9, (pool) => silence(pool, "Closed")),
+
+  "stays in the registry": fault(9, () =>
+    Effect.map(PoolRegistry.PoolRegistry, (registry) => {
+      Object.assign(registry, { releaseUnsafe: () => {} })
+    })
+  ),
+
+  "leaves its metrics behind": fault(9, () =>
+    Effect.map(Metric.MetricRegistry, (metrics) => {
+      metrics.delete = () => false
+    })
+  ),
+
+  "leaves a fiber behind": fault(9, ({ admission }) => {
+    admission.background.fork(Effect.uninterruptible(Effect.never))
+  }),
+
+  "leaves a timer behind": fault(9, ({ admission }) => {
+    admission.background.fork(Effect.uninterruptible(Effect.sleep("365 days")))
+  }),
+
+  "lets callers in while it drains": fault(9, ({ admission }) => {
+    admission.drain = () => Effect.sync(() => admission.observer.emit({ _tag: "Draining" }))
+  }),
+
+  "closes before its leases have ended": fault(9, ({ admission }) => {
+    replace(admission, "drain", (drain) => () => drain(0))
+  }),
+
+  "reads another clock": fault(10, ({ admission }) => {
+    const began = Date.now()
+    admission.clock.now = () => Date.now() - began
+    admission.clock.wall = () => Date.now()
+  }),
+
+  "tries to make items without end": fault(11, ({ admission }) => {
+    replace(admission, "failFirst", (failFirst) => (failure) => {
+      admission.background.after(100, () => admission.store.turnedAway())
+      return failFirst(failure)
+    })
+  }),
+
+  "makes an item for each free place": fault(11, ({ admission }) => {
+    Object.defineProperty(admission, "demanding", { get: () => (admission.pending > 0 ? admission.max : 0) })
+  }),
+
+  "tells no event of a finalizer that fails": fault(12, (pool) => silence(pool, "BackgroundFailure")),
+
+  "logs nothing": fault(12, ({ admission }) => {
+    admission.warn = () => {}
+  }),
+
+  "tells no event of a creation that fails": fault(12, (pool) => silence(pool, "ItemCreateFailed")),
+
+  "serves while suspended": fault("suspend", ({ admission }) => {
+    admission.suspend = () => admission.observer.emit({ _tag: "Suspended" })
+  }),
+
+  "miscounts what it made": fault("stats", ({ admission }) => {
+    freeze(admission.observer, "createFailed", 7)
+  }),
+
+  "does not count those who are turned away": fault("PoolError", ({ admission }) => {
+    freeze(admission.observer, "exhausted", 0)
+  }),
+
+  "answers QueueFull one too late": fault("PoolError", ({ admission }) => {
+    Object.defineProperty(admission, "maxWaiters", { value: admission.maxWaiters + 1 })
+  })
+}
