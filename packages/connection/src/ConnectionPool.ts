@@ -19,6 +19,7 @@ import type * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { dual } from "effect/Function"
+import * as Layer from "effect/Layer"
 import { hasProperty } from "effect/Predicate"
 import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
@@ -26,6 +27,7 @@ import type { Classify, HealthPolicy, HealthStatus, Verdict } from "./Health.ts"
 import type { ConnectionState } from "./internal/connection.ts"
 import { checkOptions } from "./internal/options.ts"
 import { ConnectionStore } from "./internal/store.ts"
+import { withTestDefaults } from "./internal/testDefaults.ts"
 
 /**
  * A pool of connections of type `A`; making one can fail with `E`.
@@ -409,6 +411,49 @@ export interface ServiceClass<Self, Id extends string, A, E, LE, LR> extends Poo
   LE,
   LR
 > {
+  /**
+   * The same service over fakes, for tests: opens a pool with these options, and nothing else. The options of the service
+   * itself are not used, nor is anything that they need: no configuration, no secrets, no network.
+   *
+   * **Details**
+   *
+   * `acquire` is required, and must make what the service's own makes. The other defaults are those of a test:
+   *
+   * - `max`: 2, so that callers meet, and what is not given back is missed
+   * - `acquireTimeout`, `createTimeout`, `validationTimeout`, `resetTimeout`, `destroyTimeout`: 1 second
+   * - a failure of `acquire` is the caller's at once: no `createRetry`, no `breaker`
+   * - nothing happens by itself: no `health` checks, no `idleTimeout`, no `maxLifetime`
+   * - `validate`, if there is one, is called before every hand-out: `validateAfterIdle` is 0
+   * - `closeGrace`: 0, so that a leak does not hold up the end of a test, which under a `TestClock` it would for ever
+   * - `leakDetection`: 1 minute, so that timeouts and audits know where leases were taken
+   *
+   * **Example** (An application's test)
+   *
+   * ```ts
+   * import { Config, Effect } from "effect"
+   * import { ConnectionPool } from "@effect-pools/connection"
+   *
+   * interface Connection {
+   *   readonly users: Effect.Effect<ReadonlyArray<string>>
+   * }
+   * declare const connect: (url: string) => Effect.Effect<Connection>
+   *
+   * class Db extends ConnectionPool.Service<Db>()("app/Db", Effect.gen(function*() {
+   *   const url = yield* Config.String("DATABASE_URL")
+   *   return { acquire: connect(url), max: 20 }
+   * })) {}
+   *
+   * const users = Effect.suspend(() => Db.use((connection) => connection.users))
+   *
+   * // it.effect("lists users", () => test)
+   * const test = users.pipe(
+   *   Effect.provide(Db.layerTest({ acquire: Effect.succeed({ users: Effect.succeed(["Ada", "Grace"]) }) }))
+   * )
+   * ```
+   */
+  readonly layerTest: <R = never>(
+    options: Options<A, E, R>
+  ) => Layer.Layer<Self, InvalidOptions.InvalidOptions, Exclude<R, Scope.Scope>>
   /** See {@link connections}. */
   readonly connections: Effect.Effect<ReadonlyArray<ConnectionInfo<A>>, never, Self>
   /** See {@link report}. */
@@ -448,9 +493,9 @@ export const Service =
     options: Options<A, E, R> | Effect.Effect<Options<A, E, R>, OE, OR>
   ): ServiceClass<Self, Id, A, E, OE | InvalidOptions.InvalidOptions, Exclude<R | OR, Scope.Scope>> => {
     const given = Effect.isEffect(options) ? options : Effect.succeed(options)
-    const open = Effect.flatMap(given, (options) =>
+    const makeNamed = <R2>(options: Options<A, E, R2>) =>
       make(options?.name === undefined ? { ...options, name: id } : options)
-    )
+    const open = Effect.flatMap(given, makeNamed)
     return PoolService.make<
       Self,
       Id,
@@ -463,7 +508,8 @@ export const Service =
     >(
       id,
       open,
-      (tag: Context.Key<Self, ConnectionPool<A, E>>) => ({
+      (tag: Context.Key<Self, ConnectionPool<A, E>>, opening) => ({
+        layerTest: <R2>(options: Options<A, E, R2>) => Layer.effect(tag, opening(makeNamed(withTestDefaults(options)))),
         connections: Effect.flatMap(tag, connections),
         report: (connection: A, outcome: Verdict) => Effect.flatMap(tag, (pool) => report(pool, connection, outcome)),
         cleanUp: Effect.flatMap(tag, cleanUp)

@@ -1,13 +1,16 @@
 import { ConnectionPool } from "@effect-pools/connection"
 import { InvalidOptions, PoolRegistry } from "@effect-pools/core"
+import { LeakCheck } from "@effect-pools/testing"
 import { assert, describe, it } from "@effect/vitest"
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { Backend, type Connection, ConnectError, fork, record, tagged } from "./backend.ts"
@@ -173,6 +176,96 @@ describe("a service", () => {
         assert.isDefined(overdue)
         assert.notMatch(overdue.takenAt ?? "", /node:|effect[/\\](?:src|dist)/)
       }).pipe(Effect.provide(Leaky.layer))
+    })
+  )
+})
+
+describe("a service over fakes", () => {
+  const config = ConfigProvider.layer(ConfigProvider.fromUnknown({}))
+  class Users extends ConnectionPool.Service<Users>()(
+    "app/Users",
+    Effect.gen(function* () {
+      const url = yield* Config.String("DATABASE_URL")
+      return {
+        acquire: Effect.as(backend.connect, { find: (id: number) => Effect.succeed(`${id} of ${url}`) }),
+        max: 9
+      }
+    })
+  ) {}
+  const fake = { find: (id: number) => Effect.succeed(`fake ${id}`) }
+
+  it.effect("needs nothing that its own options need, and connects to nothing", () =>
+    Effect.gen(function* () {
+      const attempts = backend.attempts
+      const found = yield* Effect.provide(
+        Users.use((users) => users.find(1)),
+        Users.layerTest({ acquire: Effect.succeed(fake) })
+      )
+      assert.strictEqual(found, "fake 1")
+      assert.strictEqual(backend.attempts, attempts)
+      const real = yield* Effect.exit(Layer.build(Users.layer))
+      assert.isTrue(Exit.isFailure(real), "which has no configuration here")
+    }).pipe(Effect.scoped, Effect.provide(config))
+  )
+
+  it.effect("is small, named after the service, and does nothing by itself", () =>
+    Effect.gen(function* () {
+      const pool = yield* Users
+      yield* Users.use((users) => users.find(1))
+      yield* TestClock.adjust("3 days")
+      assert.deepInclude(yield* Users.stats, { name: "app/Users", max: 2, idle: 1, created: 1 })
+      assert.isTrue(pool.admission.tracksCallSites)
+    }).pipe(Effect.provide(Users.layerTest({ acquire: Effect.succeed(fake) })))
+  )
+
+  it.effect("answers with the failure of acquire at once", () =>
+    Effect.gen(function* () {
+      class Down extends ConnectionPool.Service<Down>()("app/Down", { acquire: backend.connect }) {}
+      const failing = Down.layerTest({ acquire: Effect.fail(new ConnectError({ attempt: 7 })) })
+      const error = yield* Effect.flip(Effect.provide(Down.use(id), failing))
+      assert.deepInclude(error, { _tag: "ConnectError", attempt: 7 })
+    })
+  )
+
+  it.effect("takes all options, and `undefined` for those that it is to have defaults for", () =>
+    Effect.gen(function* () {
+      const validated: Array<unknown> = []
+      const layer = Users.layerTest({
+        acquire: Effect.succeed(fake),
+        name: "fakes",
+        max: 5,
+        acquireTimeout: undefined,
+        validate: (users) => Effect.sync(() => validated.push(users))
+      })
+      yield* Effect.gen(function* () {
+        assert.deepInclude(yield* Users.stats, { name: "fakes", max: 5 })
+        assert.strictEqual((yield* Users).admission.acquireTimeout, 1000)
+        yield* Users.use((users) => users.find(1))
+        yield* Users.use((users) => users.find(2))
+        assert.deepStrictEqual(validated, [fake])
+      }).pipe(Effect.provide(layer))
+    })
+  )
+
+  it.effect("refuses options that make no sense", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(Layer.build(Users.layerTest({ acquire: Effect.succeed(fake), max: 0 })))
+      assert.deepInclude(error, { _tag: "InvalidOptions", pool: "app/Users", field: "max" })
+      const none = yield* Effect.flip(Layer.build(Users.layerTest(undefined as never)))
+      assert.deepInclude(none, { field: "acquire" })
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("ends with the test though a lease is out, and tells where that was taken", () =>
+    Effect.gen(function* () {
+      const test = Effect.gen(function* () {
+        yield* Effect.provideService(Users.get(), Scope.Scope, yield* Scope.make())
+      })
+      const layer = Users.layerTest({ acquire: Effect.succeed(fake) })
+      const error = yield* Effect.flip(LeakCheck.run(Effect.provide(test, layer)))
+      assert.instanceOf(error, LeakCheck.LeaksFound)
+      assert.match(error.message, /Pool "app\/Users" .*\n.*lease 1 .* taken .*service\.test\.ts/)
+      yield* Effect.provide(test, layer)
     })
   )
 })

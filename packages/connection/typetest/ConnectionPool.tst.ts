@@ -248,6 +248,27 @@ describe("Service", () => {
     >()
   })
 
+  it("has a layer for tests that needs what the fake needs, and nothing of its own options", () => {
+    class Configured extends ConnectionPool.Service<Configured>()("app/Configured", options) {}
+    expect(Configured.layerTest({ acquire: simple })).type.toBe<Layer.Layer<Configured, Invalid>>()
+    expect(Configured.layerTest({ acquire })).type.toBe<Layer.Layer<Configured, Invalid, Config>>()
+    expect(Configured.layerTest({ acquire: simple, validate: run, max: 1 })).type.toBe<
+      Layer.Layer<Configured, Invalid, Query>
+    >()
+    expect(Configured.layerTest({ acquire: Effect.fail(new ConnectError()) })).type.toBe<
+      Layer.Layer<Configured, Invalid>
+    >()
+  })
+
+  it("refuses a fake that is not what the service hands out", () => {
+    expect(Db.layerTest).type.not.toBeCallableWith({})
+    expect(Db.layerTest).type.not.toBeCallableWith({ max: 1 })
+    expect(Db.layerTest).type.not.toBeCallableWith({ acquire: Effect.succeed({ port: 5432 }) })
+    expect(Db.layerTest).type.not.toBeCallableWith({ acquire: Effect.fail(new QueryError()) })
+    expect(Db.layerTest).type.not.toBeCallableWith({ acquire: simple, maxSize: 5 })
+    expect(Db.layerTest).type.not.toBeCallableWith({ acquire: simple, validate: (_: number) => Effect.void })
+  })
+
   it("tells two services apart", () => {
     class Other extends ConnectionPool.Service<Other>()("app/Other", { acquire: simple }) {}
     expect(Other.use(() => Db.use(run))).type.toBe<
