@@ -35,6 +35,12 @@ export class Housekeeping<A, E> {
     this.#alarm.set(Math.min(connection.expiresAt, now + this.#period))
   }
 
+  /** `min` was changed: what had to stay may have to go. */
+  resized(now: number): void {
+    this.cleanUp(now)
+    if (!this.#isStopped) this.#alarm.set(this.#nextDue(now))
+  }
+
   stop(): void {
     this.#isStopped = true
     this.#alarm.clear()
@@ -95,15 +101,18 @@ export class Housekeeping<A, E> {
   }
 
   #nextDue(now: number): number {
-    const { all, options } = this.#store
+    const { admission, all, options } = this.#store
     let due = Infinity
     for (const connection of all) {
       // One in use may come back this instant; nothing about it is due before a period is over.
       let next = Math.min(connection.expiresAt, now + this.#period)
       if (connection.state === "idle") {
-        // With the pool at `min` it stays, but a look is taken again in case others go.
-        const idleDue = connection.lastUsed + options.idleTimeout
-        next = Math.min(connection.expiresAt, idleDue > now ? idleDue : now + options.idleTimeout)
+        next = connection.expiresAt
+        // With the pool at `min` it stays, until others come or `min` is lowered; both take a look.
+        if (admission.idle + admission.used > admission.min) {
+          const idleDue = connection.lastUsed + options.idleTimeout
+          next = Math.min(next, idleDue > now ? idleDue : now + options.idleTimeout)
+        }
         const checkDue = this.#checkDue(connection)
         // What is due but not under way waits for its turn.
         if (options.check !== undefined) next = Math.min(next, checkDue > now ? checkDue : now + CHECK_AGAIN)

@@ -494,8 +494,7 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
       if (oldest === undefined) break
       this.destroy(oldest, "shrink")
     }
-    // A lower `min` may leave some unused for too long already.
-    this.housekeeping.cleanUp(admission.clock.now())
+    this.housekeeping.resized(admission.clock.now())
   }
 
   #oldestIdle(): Connection<A> | undefined {
