@@ -58,7 +58,7 @@
  *
  * @since 0.1.0
  */
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Cap from "./contract/cap.ts"
 import * as Close from "./contract/close.ts"
@@ -135,7 +135,7 @@ export const cases = <A>(subject: Subject<A>): ReadonlyArray<Case> =>
       invariant,
       name,
       skipped: lacks ?? (has === undefined ? undefined : `this kind of pool has ${has}`),
-      run: run(subject)
+      run: Effect.suspend(() => run(subject))
     }
   })
 

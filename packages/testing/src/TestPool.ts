@@ -15,11 +15,15 @@
  * import { TestPool } from "@effect-pools/testing"
  * import { Effect } from "effect"
  *
- * const users = (pool: TestPool.TestPool<{ readonly query: () => ReadonlyArray<string> }>) =>
+ * interface Connection {
+ *   readonly query: () => ReadonlyArray<string>
+ * }
+ *
+ * const users = (pool: Pool.Pool<Connection>) =>
  *   Pool.use(pool, (connection) => Effect.succeed(connection.query()))
  *
  * const program = Effect.gen(function*() {
- *   const pool = yield* TestPool.make({ make: () => ({ query: () => ["Ada", "Grace"] }), max: 2 })
+ *   const pool = yield* TestPool.make({ make: (): Connection => ({ query: () => ["Ada", "Grace"] }), max: 2 })
  *   return yield* users(pool)
  * }).pipe(Effect.scoped)
  * ```
