@@ -297,10 +297,10 @@ export const Service =
       OE | InvalidOptions.InvalidOptions,
       OR | Scope.Scope | Reactivity.Reactivity,
       object
-    >(id, open, (tag) => ({
-      layer: Layer.effect(tag, open).pipe(Layer.provide(Reactivity.layer)),
+    >(id, open, (tag, opening) => ({
+      layer: Layer.effect(tag, opening(open)).pipe(Layer.provide(Reactivity.layer)),
       client: Effect.map(tag, (pool) => pool.client),
-      layerClient: layerOf(tag, open),
+      layerClient: layerOf(tag, opening(open)),
       connections: Effect.flatMap(tag, ConnectionPool.connections),
       report: (connection: PgConnection.PgConnection, outcome: Health.Verdict) =>
         Effect.flatMap(tag, (pool) => ConnectionPool.report(pool, connection, outcome)),
