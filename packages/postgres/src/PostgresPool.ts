@@ -5,6 +5,12 @@
  * services come out, `SqlClient` and `PgClient`, on the same native connections. What is new is the pool, with all that
  * a `ConnectionPool` has: deadlines, fair waiting, validation, health, lifetimes, events, metrics.
  *
+ * **When the database fails**
+ *
+ * Statements fail with a `SqlError`, and the pool heals by itself. Of requests that failed, some may be repeated whatever
+ * they do, others only if it does no harm to do them twice: {@link isSafeToRetry} tells them apart, and shows a retry for
+ * each.
+ *
  * @since 0.1.0
  */
 import { PgClient, type PgConnection } from "@effect/sql-pg"

@@ -19,7 +19,7 @@ export const retryUnsent = <A, E, R>(self: Effect.Effect<A, E, R>) =>
   Effect.retry(self, { while: PostgresPool.isSafeToRetry, schedule: patience })
 
 /** For reads, and for what has a key under which it is done only once. */
-export const retryKeyed = <A, R>(self: Effect.Effect<A, SqlError, R>) =>
+const retryKeyed = <A, R>(self: Effect.Effect<A, SqlError, R>) =>
   Effect.retry(self, { while: (error) => error.isRetryable, schedule: patience })
 
 // Load that keeps books ----------------------------------------------------------------------------------------------
