@@ -1,0 +1,126 @@
+import { Pool } from "@effect-pools/core"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Scope from "effect/Scope"
+import * as TestClock from "effect/testing/TestClock"
+import { fork, open } from "./fake.ts"
+
+/** How many finalizers a scope keeps. */
+const kept = ({ state }: Scope.Scope): number => {
+  if (state._tag !== "Open") return 0
+  return (state.finalizer === undefined ? 0 : 1) + (state.finalizers?.size ?? 0)
+}
+
+/** A pool of one item, which is held until the returned effect is run. */
+const busy = Effect.gen(function* () {
+  const pool = yield* open({ max: 1, acquireTimeout: 1000 })
+  const holder = yield* fork(Pool.use(pool, () => Effect.never))
+  return { pool, release: Fiber.interrupt(holder) }
+})
+
+/** A scope with as many finalizers in it, which note the order in which they run. */
+const scopeWith = Effect.fnUntraced(function* (finalizers: number) {
+  const scope = yield* Scope.make()
+  const ran: Array<number> = []
+  for (let n = 1; n <= finalizers; n++) {
+    yield* Scope.addFinalizer(
+      scope,
+      Effect.sync(() => ran.push(n))
+    )
+  }
+  return { scope, ran }
+})
+
+describe("a lease and its scope", () => {
+  for (const others of [0, 1, 2]) {
+    it.effect(`a get that times out leaves nothing in a scope with ${others} finalizers of others`, () =>
+      Effect.gen(function* () {
+        const { pool } = yield* busy
+        const { ran, scope } = yield* scopeWith(others)
+        const caller = yield* fork(Effect.exit(Scope.provide(Pool.get(pool), scope)))
+        assert.strictEqual(kept(scope), others + 1)
+        yield* TestClock.adjust(1000)
+        assert.isTrue(Exit.isFailure(yield* Fiber.join(caller)))
+        assert.strictEqual(kept(scope), others)
+        yield* Scope.close(scope, Exit.void)
+        assert.strictEqual(ran.length, others)
+      })
+    )
+
+    it.effect(`so does one that is interrupted, with ${others}`, () =>
+      Effect.gen(function* () {
+        const { pool } = yield* busy
+        const { scope } = yield* scopeWith(others)
+        const caller = yield* fork(Scope.provide(Pool.get(pool), scope))
+        yield* Fiber.interrupt(caller)
+        assert.strictEqual(kept(scope), others)
+      })
+    )
+
+    it.effect(`one that has waited and was served stays with its scope, and ends with it, with ${others}`, () =>
+      Effect.gen(function* () {
+        const { pool, release } = yield* busy
+        const { ran, scope } = yield* scopeWith(others)
+        const caller = yield* fork(Scope.provide(Pool.get(pool), scope))
+        yield* release
+        assert.strictEqual(yield* Fiber.join(caller), "item 1")
+        assert.strictEqual(pool.admission.used, 1)
+        assert.strictEqual(kept(scope), others + 1)
+        // What is added behind it runs before it, as ever.
+        yield* Scope.addFinalizer(
+          scope,
+          Effect.sync(() => ran.push(pool.admission.used))
+        )
+        yield* Scope.close(scope, Exit.void)
+        assert.strictEqual(ran[0], 1)
+        assert.strictEqual(ran.length, others + 1)
+        assert.strictEqual(pool.admission.used, 0)
+      })
+    )
+  }
+
+  it.effect("one of several leases in a scope fails without taking the others along", () =>
+    Effect.gen(function* () {
+      const pool = yield* open({ max: 2, acquireTimeout: 1000 })
+      const scope = yield* Scope.make()
+      const get = Scope.provide(Pool.get(pool), scope)
+      yield* get
+      yield* get
+      const third = yield* fork(Effect.exit(get))
+      yield* TestClock.adjust(1000)
+      assert.isTrue(Exit.isFailure(yield* Fiber.join(third)))
+      assert.strictEqual(kept(scope), 2)
+      assert.strictEqual(pool.admission.used, 2)
+      yield* Scope.close(scope, Exit.void)
+      assert.strictEqual(pool.admission.used, 0)
+    })
+  )
+
+  it.effect("a get whose scope is closed meanwhile by somebody else is interrupted, and takes no item later", () =>
+    Effect.gen(function* () {
+      const { pool, release } = yield* busy
+      const scope = yield* Scope.make()
+      const caller = yield* fork(Scope.provide(Pool.get(pool), scope))
+      yield* Scope.close(scope, Exit.void)
+      const exit = yield* Fiber.await(caller)
+      assert.isTrue(Exit.hasInterrupts(exit))
+      assert.strictEqual(pool.admission.pending, 0)
+      yield* release
+      assert.strictEqual(pool.admission.used, 0)
+    })
+  )
+
+  it.effect("a get in a scope that is closed already gives back at once what it takes", () =>
+    Effect.gen(function* () {
+      const pool = yield* open({ max: 1 })
+      const scope = yield* Scope.make()
+      yield* Scope.close(scope, Exit.void)
+      assert.strictEqual(yield* Scope.provide(Pool.get(pool), scope), "item 1")
+      assert.strictEqual(pool.admission.used, 0)
+      const { acquired, released } = Pool.statsUnsafe(pool)
+      assert.deepStrictEqual({ acquired, released }, { acquired: 1, released: 1 })
+    })
+  )
+})
