@@ -16,8 +16,10 @@ const gates: ReadonlyArray<Gates.Gate> = ["ok", "ok", "ok", "ok", 5, 50, { late:
 const below = (limit: number) => Random.nextIntBetween(0, limit, { halfOpen: true })
 const pick = <A>(from: ReadonlyArray<A>) => Effect.map(below(from.length), (index) => from[index]!)
 
-/** Random operations on a pool whose connections fail, hang and die; answers how many, and with what the audit ends. */
-const play = Effect.fnUntraced(function* (operations: number) {
+type GatedPool = ConnectionPool.ConnectionPool<Gates.Item, Gates.GateFailure>
+
+/** Random operations on a pool whose connections fail, hang and die; answers with what the audit ends. */
+const play = Effect.fnUntraced(function* (operations: number, sabotage?: (pool: GatedPool) => void) {
   const gated = Gates.make()
   const pooled = yield* open(
     {
@@ -43,6 +45,7 @@ const play = Effect.fnUntraced(function* (operations: number) {
   )
   const { pool } = pooled
   const auditor = yield* Auditor.make(pool, { callSites: false })
+  sabotage?.(pool)
   const fibers: Array<Fiber.Fiber<unknown, unknown>> = []
   const steps = ["create", "validate", "reset", "check", "destroy"] as const
   const commands: ReadonlyArray<Effect.Effect<unknown, unknown, Scope.Scope>> = [
@@ -79,7 +82,7 @@ const play = Effect.fnUntraced(function* (operations: number) {
       default:
         fibers.push(yield* fork(Effect.exit(yield* pick(commands))))
     }
-    assert.deepStrictEqual((yield* Auditor.report(auditor)).discrepancies, [])
+    if (sabotage === undefined) assert.deepStrictEqual((yield* Auditor.report(auditor)).discrepancies, [])
   }
   yield* ConnectionPool.resume(pool)
   gated.allWell()
@@ -109,6 +112,41 @@ describe("the auditor, over a connection pool", () => {
         assert.isAbove(items, 500)
       }),
     60_000
+  )
+
+  const sabotaged = (what: string, sabotage: (pool: GatedPool) => void, finding: RegExp) =>
+    it.effect(`finds ${what}, one time in ten, among them`, () =>
+      Effect.gen(function* () {
+        const { findings } = yield* Random.withSeed(Effect.scoped(play(150, sabotage)), 7)
+        assert.match(findings.join("\n"), finding)
+      })
+    )
+  /** Calls `instead` of a method every tenth time. */
+  const everyTenth = <A extends object, K extends keyof A>(on: A, method: K, instead: A[K] & Function): void => {
+    const usual = on[method] as A[K] & Function
+    let calls = 0
+    on[method] = ((...args: Array<unknown>) => (++calls % 10 === 0 ? instead : usual).apply(on, args)) as A[K] &
+      Function
+  }
+  sabotaged(
+    "an item that is not taken back",
+    ({ store }) => everyTenth(store, "giveBack", () => {}),
+    /items are in use without a lease/
+  )
+  sabotaged(
+    "a lease that is not counted",
+    ({ admission }) => everyTenth(admission.observer.use, "record", () => void admission.observer.released--),
+    /miscounted: .* leases were taken and .* given back/
+  )
+  sabotaged(
+    "an item that is handed out while it is in use",
+    ({ store }) =>
+      everyTenth(store, "take", () => {
+        const taken = Array.from(store.all).find(({ state }) => state === "used")
+        if (taken !== undefined) taken.holders++
+        return taken
+      }),
+    /shared: item .* was handed to lease .* while held by/
   )
 
   it.effect("names the line that took a lease which did not come back", () =>
