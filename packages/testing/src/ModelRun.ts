@@ -50,6 +50,8 @@ export interface Special<P extends Pool.Pool<any, GateFailure>, O, C> {
   readonly run?: ((pool: P, command: C, item: Item | undefined) => Effect.Effect<unknown, unknown>) | undefined
   /** What is wrong inside the pool, in words; asked before every step. */
   readonly look?: ((pool: P) => Iterable<string>) | undefined
+  /** For how long, in milliseconds, an item that worked is handed out without being validated. Default 0. */
+  readonly trust?: ((options: O) => number) | undefined
   /** How many leases the pool can have at a time, once all is well. Default: `max` times `concurrency`. */
   readonly places?: ((max: number, concurrency: number, options: O) => number) | undefined
 }
@@ -207,6 +209,7 @@ const kindOf = <A, P extends Pool.Pool<any, GateFailure>, O, C>(
     isSpecial: (command): command is C => tags.has((command as Command)._tag),
     run: special?.run ?? (() => Effect.void),
     look: special?.look ?? (() => []),
+    trust: special?.trust ?? (() => 0),
     places: special?.places ?? ((max, concurrency) => max * concurrency)
   }
 }

@@ -49,9 +49,15 @@ export class Callers<P extends AnyPool> {
   readonly #items = new Map<number, Item>()
   /** How many calls had been served when an item was invalidated. */
   readonly #invalidAt = new Map<Item, number>()
-  readonly #servedAs = new Map<Call, number>()
+  /** The how many-eth call was served, and when. */
+  readonly #servings = new Map<Call, { readonly number: number; readonly at: number }>()
+  /** When a lease on an item, by the pool's number, last ended well. */
+  readonly #workedAt = new Map<number, number>()
+  /** For how long an item that worked needs no validation. */
+  readonly #trust: number
 
-  constructor(world: World<P>, subject: Subject<any>) {
+  constructor(world: World<P>, subject: Subject<any>, trust: number) {
+    this.#trust = trust
     this.#world = world
     this.#subject = subject
   }
@@ -75,7 +81,7 @@ export class Callers<P extends AnyPool> {
         () => Effect.sync(() => isIn && item.holders--)
       )
     }
-    const use = isOptional ? Pool.useIfAvailable(pool, run) : this.#subject.use(pool, run, optionsOf(asked))
+    const use = isOptional ? Pool.useIfAvailable(pool, run) : this.#subject.use(pool, run, this.#optionsOf(asked))
     this.#start(caller, isTraced ? Effect.withSpan(use, "span") : use)
   }
 
@@ -85,7 +91,7 @@ export class Callers<P extends AnyPool> {
     const caller = this.#caller(asked, isOptional, undefined, scope)
     const get: Effect.Effect<unknown, unknown, Scope.Scope> = isOptional
       ? Pool.getIfAvailable(pool)
-      : this.#subject.get(pool, optionsOf(asked))
+      : this.#subject.get(pool, this.#optionsOf(asked))
     const hold = Effect.flatMap(get, (value) =>
       isOptional && Option.isNone(value as Option.Option<unknown>)
         ? Effect.succeed(value)
@@ -94,6 +100,11 @@ export class Callers<P extends AnyPool> {
     this.scopes.push(scope)
     this.getters.push(caller)
     this.#start(caller, Scope.provide(hold, scope))
+  }
+
+  #optionsOf({ priority, timeout }: Asked): Pool.AcquireOptions | undefined {
+    const acquireTimeout = this.#subject.lacks.waiting === undefined ? timeout : undefined
+    return priority === undefined && acquireTimeout === undefined ? undefined : { priority, acquireTimeout }
   }
 
   interrupt({ call, fiber }: Caller): void {
@@ -108,8 +119,11 @@ export class Callers<P extends AnyPool> {
   }
 
   invalidate(item: Item): void {
-    this.#invalidAt.set(item, this.served)
-    this.#world.sync(Pool.invalidate(this.#world.pool, item))
+    const { gates, pool } = this.#world
+    const { idle, used } = pool.admission
+    // One that is there and not yet the pool's own is unknown to it.
+    if (gates.open === idle + used) this.#invalidAt.set(item, this.served)
+    this.#world.sync(Pool.invalidate(pool, item))
   }
 
   #caller(asked: Asked, isOptional: boolean, ending: Ending | undefined, scope?: Scope.Closeable): Caller {
@@ -161,7 +175,12 @@ export class Callers<P extends AnyPool> {
 
   /** The pool says that it has served a call. */
   serves(call: Call): void {
-    this.#servedAs.set(call, ++this.served)
+    this.#servings.set(call, { number: ++this.served, at: this.#world.now })
+  }
+
+  /** The pool says that a call has ended well with its item. */
+  works(call: Call): void {
+    this.#workedAt.set(call.item!, this.#world.now)
   }
 
   /** A caller takes an item in hand. */
@@ -179,9 +198,24 @@ export class Callers<P extends AnyPool> {
     this.#items.set(number, known)
     if (known !== item)
       world.broken("contract", `the pool's item ${number} was item ${known.id} and is item ${item.id}`)
-    const invalidAt = this.#invalidAt.get(item)
-    if (invalidAt !== undefined && this.#servedAs.get(call)! > invalidAt) {
+    const serving = this.#servings.get(call)!
+    if (serving.number > (this.#invalidAt.get(item) ?? Infinity)) {
       world.broken(7, `call ${call.id} was served with item ${item.id}, which had been invalidated`)
+    }
+    // One that others hold is handed out as it is.
+    if (settings.concurrency === 1) this.#expectClean(call, item, serving.at)
+  }
+
+  #expectClean(call: Call, item: Item, servedAt: number): void {
+    const { passed, settings, worked } = this.#world
+    if (settings.steps.includes("reset") && item.isDirty) {
+      this.#world.broken(7, `call ${call.id} has got item ${item.id}, which was not reset`)
+    }
+    item.isDirty = true
+    const workedAt = Math.max(worked.get(item)!, this.#workedAt.get(call.item!) ?? 0)
+    const isTrusted = passed.get(item) === servedAt || servedAt - workedAt < this.#trust
+    if (settings.steps.includes("validate") && !isTrusted) {
+      this.#world.broken(7, `call ${call.id} has got item ${item.id}, which was not validated`)
     }
   }
 
@@ -212,9 +246,6 @@ export class Callers<P extends AnyPool> {
     }
   }
 }
-
-const optionsOf = ({ priority, timeout }: Asked): Pool.AcquireOptions | undefined =>
-  priority === undefined && timeout === undefined ? undefined : { priority, acquireTimeout: timeout }
 
 const BODY = "the body's own failure"
 

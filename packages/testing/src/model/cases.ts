@@ -107,6 +107,8 @@ const settings = {
   maxWaiters: optional(Schema.Literals([1, 3])),
   /** Default 2. */
   maxCreating: optional(Schema.Literals([1, 3])),
+  /** Default 400; with more, callers that wait for one that hangs are to be helped in another way. */
+  createTimeout: optional(Schema.Literal(3000)),
   /** Default 1. */
   concurrency: optional(Schema.Literals([2, 3])),
   validate: optional(Schema.Literal(true)),

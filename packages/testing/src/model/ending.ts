@@ -4,10 +4,10 @@ import * as Exit from "effect/Exit"
 import * as Metric from "effect/Metric"
 import * as Scope from "effect/Scope"
 import type { Callers } from "./callers.ts"
-import type { AnyPool, World } from "./world.ts"
+import { type AnyPool, TIMES, type World } from "./world.ts"
 
-/** After which time, in milliseconds, what was under way has failed or ended and a new attempt been made. */
-const RECOVERY = 1000
+/** In milliseconds: by then whatever else was under way has failed or ended, and a new attempt been made. */
+const RECOVERY = 600
 
 /** What a body takes at most, in milliseconds. */
 const BODY = 150
@@ -17,14 +17,14 @@ export type Places = (max: number) => number
 
 /** All is well again: everybody is answered, the pool comes to rest, and all its places can be taken together. */
 export const heal = async <P extends AnyPool>(world: World<P>, callers: Callers<P>, places: Places): Promise<void> => {
-  const { gates, model, pool } = world
+  const { gates, model, pool, settings } = world
   gates.allWell()
   model.resumes()
   world.sync(Pool.resume(pool))
   letEverythingGo(callers)
   if (!model.isOver) {
     model.waiting.forEach((call, place) => {
-      const isInTime = call.deadline - world.now > RECOVERY + place * BODY
+      const isInTime = call.deadline - world.now > settings.createTimeout + RECOVERY + place * BODY
       if (isInTime && !call.ask.isOptional && !call.isCalledOff) callers.hopeful.add(call)
     })
   }
@@ -44,7 +44,7 @@ export const finish = async <P extends AnyPool>(
 ): Promise<void> => {
   const { gates, model, pool } = world
   if (!model.isOver) await heal(world, callers, places)
-  model.closes()
+  model.closes(world.now + TIMES.closeGrace)
   world.closers.push(world.runtime.fork(Scope.close(world.scope, Exit.void)))
   await world.advance(5000)
   if (world.closers.some((closer) => closer.pollUnsafe() === undefined)) world.broken(9, "closing does not end")

@@ -33,7 +33,10 @@ export const hear = <P extends AnyPool>(
         })
         break
       case "LeaseReleased":
-        withCall(event.lease, (call) => model.releases(call))
+        withCall(event.lease, (call) => {
+          model.releases(call)
+          if (event.outcome === "success") callers.works(call)
+        })
         break
       case "WaitEnded":
         withCall(event.lease, (call) => model.leaves(call, event.outcome, world.now))

@@ -17,6 +17,9 @@ export class Look<P extends AnyPool> {
   readonly #alive: Array<Item> = []
   #known = 0
   #leftSince: number | undefined = undefined
+  /** How many attempts in a row had failed when this millisecond began. */
+  #failures = 0
+  #now = 0
 
   constructor(world: World<P>, callers: Callers<P>, special: (pool: P) => Iterable<string>) {
     this.#world = world
@@ -31,17 +34,39 @@ export class Look<P extends AnyPool> {
     model.passes(pool.admission.idle)
     this.#callers.collect()
     this.#atCap()
+    this.#atCreation()
     this.#atCounts()
     this.#atItems()
     this.#atWaiters()
     for (const what of this.#special(pool)) this.#world.broken("look", what)
   }
 
+  get #live(): number {
+    const { creating, destroying, idle, used } = this.#world.pool.admission
+    return idle + used + creating + destroying
+  }
+
   #atCap(): void {
-    const { creating, destroying, idle, live, max, pending, used } = this.#world.pool.admission
+    const { creating, destroying, idle, max, pending, used } = this.#world.pool.admission
+    const live = this.#live
     this.#allowed = Math.max(max, Math.min(this.#allowed, live))
     if (live > this.#allowed) this.#world.broken(1, `${live} items are live, ${this.#allowed} are allowed`)
     if (Math.min(creating, destroying, idle, pending, used) < 0) this.#world.broken(5, "a count is negative")
+  }
+
+  /** However many wait, attempts are few at a time, and of those that fail there are few at once. */
+  #atCreation(): void {
+    const { lacks, model, now, pool, settings } = this.#world
+    const { creating } = pool.admission
+    if (creating > settings.maxCreating) {
+      this.#world.broken(11, `${creating} items are being made, ${settings.maxCreating} are allowed`)
+    }
+    if (now > this.#now || model.failures < this.#failures) this.#failures = model.failures
+    this.#now = now
+    const failed = model.failures - this.#failures
+    if (failed > settings.maxCreating && lacks.retries === undefined) {
+      this.#world.broken(11, `${failed} attempts to make an item have failed within a millisecond`)
+    }
   }
 
   #atCounts(): void {
@@ -82,8 +107,9 @@ export class Look<P extends AnyPool> {
   }
 
   #atWaiters(): void {
-    const { model, now, pool, settings } = this.#world
-    const { creating, lifecycle, live, max, used } = pool.admission
+    const { lacks, model, now, pool, settings } = this.#world
+    const { creating, lifecycle, max, used } = pool.admission
+    const live = this.#live
     const hasRoom = lifecycle === "open" && live < max && creating < settings.maxCreating && model.failures === 0
     const { demanding } = model
     if (!hasRoom || demanding === 0) {
@@ -94,7 +120,7 @@ export class Look<P extends AnyPool> {
     if (demanding > coming) {
       this.#world.broken(3, `${demanding} callers wait, ${coming} are served soon, and there is room for more`)
     }
-    if (now - (this.#leftSince ??= now) > PATIENCE) {
+    if (now - (this.#leftSince ??= now) > PATIENCE && lacks.retries === undefined) {
       this.#world.broken(6, `for ${PATIENCE} ms callers were left to work under way while there was room for more`)
     }
   }
@@ -103,8 +129,9 @@ export class Look<P extends AnyPool> {
   atRest(): void {
     if (this.#world.violation !== undefined) return
     this.#everybodyIsSomewhere()
-    const { gates, model, pool, settings } = this.#world
-    const { creating, idle, live, max, used } = pool.admission
+    const { gates, lacks, model, pool, settings } = this.#world
+    const { creating, idle, max, used } = pool.admission
+    const live = this.#live
     const { concurrency, maxCreating, steps } = settings
     const broken = this.#world.broken.bind(this.#world)
     if (gates.open !== idle + used) broken(2, `${gates.open} items are there, the pool has ${idle + used}`)
@@ -118,8 +145,21 @@ export class Look<P extends AnyPool> {
     }
     // The place of one that goes may be filled when it has gone.
     const isShort = live < Math.min(model.min, max) && creating < maxCreating
-    if (isShort && model.failures === 0 && !model.isOver) {
+    if (isShort && model.failures === 0 && !model.isOver && lacks.minimum === undefined) {
       broken("contract", `${idle + used} items are there and ${creating} to come, min is ${model.min}`)
+    }
+    this.#itEnds()
+  }
+
+  #itEnds(): void {
+    const { model, now, pool } = this.#world
+    const { used } = pool.admission
+    if (!model.isOver && model.isToEnd) this.#world.broken(9, `the pool is ${model.lifecycle} and was to end`)
+    if (model.lifecycle === "draining" && (used === 0 || now > model.drainsUntil)) {
+      this.#world.broken(9, `the pool goes on draining with ${used} items out`)
+    }
+    if (model.lifecycle === "closed" && used > 0 && now > model.closesUntil) {
+      this.#world.broken(9, `the grace of the close is over, and ${used} items are out`)
     }
   }
 

@@ -64,6 +64,9 @@ export class Model {
   lifecycle: Lifecycle = "open"
   /** The lifecycles that the pool has been asked to go to, and may go to by itself. */
   readonly #coming = new Set<Lifecycle>()
+  /** When it goes on without those who still hold an item. */
+  drainsUntil = Infinity
+  closesUntil = Infinity
   min: number
   max: number
   readonly maxWaiters: number
@@ -103,6 +106,11 @@ export class Model {
     return this.lifecycle === "draining" || this.lifecycle === "closed"
   }
 
+  /** It has been asked to drain or close. */
+  get isToEnd(): boolean {
+    return this.#coming.size > 0
+  }
+
   // What is asked of the pool ----------------------------------------------------------------------------------------
 
   asks(call: Call): void {
@@ -122,13 +130,16 @@ export class Model {
     this.max = max
   }
 
-  /** It drains from some moment on, and closes when the last lease is back. */
-  drains(): void {
+  /** It drains from some moment on, and closes when the last lease is back or the time is over. */
+  drains(until: number): void {
     this.#coming.add("draining").add("closed")
+    this.drainsUntil = Math.min(this.drainsUntil, until)
   }
 
-  closes(): void {
+  /** It closes from some moment on, and destroys what is not back when the time is over. */
+  closes(until: number): void {
     this.#coming.add("closed")
+    this.closesUntil = Math.min(this.closesUntil, until)
   }
 
   // What the pool does -----------------------------------------------------------------------------------------------

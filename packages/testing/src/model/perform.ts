@@ -6,7 +6,7 @@ import type { Gate, Step } from "../Gates.ts"
 import type { Callers } from "./callers.ts"
 import type { Command } from "./cases.ts"
 import { heal, type Places } from "./ending.ts"
-import type { AnyPool, World } from "./world.ts"
+import { type AnyPool, TIMES, type World } from "./world.ts"
 
 /** Does what a command says. It has happened when this returns, or happens as the fibers go on. */
 export const perform = async <P extends AnyPool>(
@@ -72,11 +72,11 @@ export const perform = async <P extends AnyPool>(
     case "heal":
       return heal(world, callers, places)
     case "drain":
-      model.drains()
+      model.drains(world.now + (command.grace ?? Infinity))
       world.closers.push(runtime.fork(Effect.orDie(Pool.drain(pool, command.grace))))
       return
     case "close":
-      model.closes()
+      model.closes(world.now + TIMES.closeGrace)
       world.closers.push(runtime.fork(Scope.close(world.scope, Exit.void)))
   }
 }

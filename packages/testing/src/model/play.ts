@@ -22,6 +22,7 @@ export interface Kind<P extends AnyPool, O, C> {
   readonly isSpecial: (command: Command | C) => command is C
   readonly run: (pool: P, command: C, item: Item | undefined) => Effect.Effect<unknown, unknown>
   readonly look: (pool: P) => Iterable<string>
+  readonly trust: (options: O) => number
   readonly places: (max: number, concurrency: number, options: O) => number
 }
 
@@ -36,15 +37,15 @@ export interface Outcome {
 
 /** Plays the commands of a case on a new pool, until they are over or something is wrong. */
 export const play = async <P extends AnyPool, O, C>(kind: Kind<P, O, C>, input: Case<O, C>): Promise<Outcome> => {
-  const world = new World<P>(input.settings)
-  const callers = new Callers(world, kind.subject)
+  const world = new World<P>(input.settings, kind.subject.lacks)
+  const callers = new Callers(world, kind.subject, kind.trust(input.options))
   const look = new Look(world, callers, kind.look)
   const places: Places = (max) => kind.places(max, world.settings.concurrency, input.options)
   const story: Array<string> = []
   const tell = (at: number, what: string): void => {
     story.push(`${at} ms  ${what}`, `    model: ${world.model.inWords()}`, `    pool:  ${world.poolInWords()}`)
   }
-  await world.open(kind.make(world.gates, world.settings, input.options), hear(world, callers))
+  await world.open(kind.make(world.observedGates(), world.settings, input.options), hear(world, callers))
   world.onStep = () => look.atStep()
   await world.advance(0)
   look.atRest()

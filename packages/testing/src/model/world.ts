@@ -6,8 +6,9 @@ import type * as Fiber from "effect/Fiber"
 import * as Logger from "effect/Logger"
 import * as Metric from "effect/Metric"
 import * as Random from "effect/Random"
+import { MaxOpsBeforeYield } from "effect/Scheduler"
 import * as Scope from "effect/Scope"
-import { type GateFailure, Gates } from "../Gates.ts"
+import { type GateFailure, Gates, type Item } from "../Gates.ts"
 import { StepRuntime } from "../StepRuntime.ts"
 import type * as Subject from "../Subject.ts"
 import type * as Cases from "./cases.ts"
@@ -19,6 +20,7 @@ export const TIMES = { acquireTimeout: 2000, createTimeout: 400, destroyTimeout:
 export type AnyPool = Pool.Pool<any, GateFailure>
 
 export type Settings = Subject.Settings & {
+  readonly createTimeout: number
   readonly min: number
   readonly max: number
   readonly maxCreating: number
@@ -32,6 +34,7 @@ export interface Violation {
 
 /** A pool and what surrounds it in a model run: its resource, the steps in which it runs, and the model beside it. */
 export class World<P extends AnyPool> {
+  readonly lacks: { readonly [T in Subject.Trait]?: string }
   readonly settings: Settings
   readonly runtime: StepRuntime
   readonly gates = new Gates()
@@ -49,7 +52,8 @@ export class World<P extends AnyPool> {
   /** What is called before every step. */
   onStep = (): void => {}
 
-  constructor(settings: Cases.Settings) {
+  constructor(settings: Cases.Settings, lacks: { readonly [T in Subject.Trait]?: string }) {
+    this.lacks = lacks
     const { check, maxOpsBeforeYield, maxWaiters, validate } = settings
     const max = settings.max ?? 1
     const min = Math.min(settings.min ?? 0, max)
@@ -57,9 +61,10 @@ export class World<P extends AnyPool> {
     this.settings = {
       name: "model",
       ...TIMES,
+      createTimeout: settings.createTimeout ?? TIMES.createTimeout,
       min,
       max,
-      maxCreating: settings.maxCreating ?? 2,
+      maxCreating: lacks.creationLimit === undefined ? (settings.maxCreating ?? 2) : Infinity,
       concurrency,
       ...(maxWaiters === undefined ? {} : { maxWaiters }),
       steps: (["validate", "reset", "check"] as const).filter((step) => settings[step] === true)
@@ -85,14 +90,38 @@ export class World<P extends AnyPool> {
     this.violation ??= { invariant, what }
   }
 
+  /** How the resource is doing, beside what the gates count: when each item was made or validated, and last worked. */
+  readonly passed = new Map<Item, number>()
+  readonly worked = new Map<Item, number>()
+
+  /** The gates as the pool gets them. */
+  observedGates(): Gates {
+    const { gates } = this
+    const passes = (item: Item) => void this.passed.set(item, this.now)
+    const works = (item: Item) => void this.worked.set(item, this.now)
+    const observed = (step: (item: Item) => Effect.Effect<unknown, GateFailure>, note: (item: Item) => void) => ({
+      value: (item: Item) => Effect.tap(step(item), (answer) => Effect.sync(() => answer === false || note(item)))
+    })
+    return Object.create(gates, {
+      make: {
+        value: Effect.tap(gates.make, (item) => Effect.sync(() => (passes(item), works(item))))
+      },
+      onValidate: observed(gates.onValidate, (item) => (passes(item), works(item))),
+      onCheck: observed(gates.onCheck, works)
+    }) as Gates
+  }
+
   /** Opens the pool; `hear` is told of every transition, from the first. */
   async open(make: Effect.Effect<P, unknown, Scope.Scope>, hear: (event: PoolEvent.PoolEvent) => void): Promise<void> {
     const logger = Logger.make<unknown, void>(({ message }) => {
       const text = (Array.isArray(message) ? message : [message]).map(String).join(" ")
       if (text.includes("BUG")) this.broken(12, text)
     })
+    // What is done in one step does not yield.
+    const maxOps = this.lacks.time === undefined ? this.runtime.context : Context.empty()
     const surroundings = Context.make(Scope.Scope, this.scope).pipe(
       Context.add(Logger.CurrentLoggers, new Set([logger])),
+      Context.add(MaxOpsBeforeYield, Context.get(maxOps, MaxOpsBeforeYield)),
       Context.add(Metric.FiberRuntimeMetrics, {
         recordFiberStart: () => void this.fibers++,
         recordFiberEnd: () => void this.fibers--
