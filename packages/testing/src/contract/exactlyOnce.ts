@@ -105,6 +105,26 @@ export const plans: ReadonlyArray<Plan> = [
     })
   ),
 
+  once.pool(
+    "leases that share items end in any order",
+    { needs: ["sharing"], max: 3, maxCreating: 3, concurrency: 2 },
+    (world) =>
+      Effect.gen(function* () {
+        for (const order of [
+          [0, 1, 2, 3, 4, 5],
+          [5, 4, 3, 2, 1, 0],
+          [2, 5, 0, 3, 1, 4]
+        ]) {
+          const scopes = yield* Effect.forEach(order, () => Scope.make())
+          for (const scope of scopes) yield* Scope.provide(world.get(), scope)
+          yield* equal("used", world.counts().used, 3)
+          for (const index of order) yield* Scope.close(scopes[index]!, Exit.void)
+          yield* settle
+          yield* world.atRest()
+        }
+      })
+  ),
+
   once.pool("a scope that closes gives back every lease it has", { max: 3 }, (world) =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()

@@ -274,6 +274,7 @@ export const plans: ReadonlyArray<Plan> = [
       )
       yield* world.holdMany(1)
       yield* equal("stats", yield* registry.find("listed")!.stats, world.stats)
+      yield* equal("it is the pool itself", registry.find("listed")!.pool === world.pool, true)
       const closing = yield* world.start(world.close)
       for (let n = 0; n < 3; n++) yield* settle
       if (closing.pollUnsafe() === undefined) {

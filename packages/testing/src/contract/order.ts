@@ -129,6 +129,7 @@ export const plans: ReadonlyArray<Plan> = [
         picked.interruptUnsafe()
         yield* TestClock.adjust(10)
         yield* equal("served", served, ["second", "third"])
+        if (world.has("reuse")) yield* equal("items", world.gates.items.length, 1)
         yield* world.atRest()
       })
   ),

@@ -50,6 +50,9 @@ const recovers = Effect.fnUntraced(function* (world: World) {
   yield* atMost("items by the pool's counts", world.most, 2)
 })
 
+/** What was made or validated for somebody who left is there for the next caller, if such a thing can be kept. */
+const isThereForTheNext = (world: World) => (world.has("reuse") ? equal("idle", world.counts().idle, 1) : Effect.void)
+
 const whileGoing = (step: Step, gate: Gate, more: ReadonlyArray<Trait>): Plan =>
   slots.pool(
     `${step}: ${show(gate)}: callers end, and every place can be had afterwards`,
@@ -106,6 +109,7 @@ export const plans: ReadonlyArray<Plan> = [
         yield* settle
         yield* equal("pending", world.counts().pending, 0)
         yield* TestClock.adjust(100)
+        yield* isThereForTheNext(world)
         yield* world.atRest()
         yield* world.everyPlaceWorks()
       })
@@ -120,6 +124,7 @@ export const plans: ReadonlyArray<Plan> = [
         yield* TestClock.adjust(50)
         yield* allAnswered("the waiter", [waiter], "AcquireTimeout")
         yield* TestClock.adjust(100)
+        yield* isThereForTheNext(world)
         yield* world.atRest()
         yield* world.everyPlaceWorks()
       })
@@ -153,6 +158,7 @@ export const plans: ReadonlyArray<Plan> = [
         yield* settle
         yield* equal("pending", world.counts().pending, 0)
         yield* TestClock.adjust(100)
+        yield* isThereForTheNext(world)
         yield* world.atRest()
         yield* world.everyPlaceWorks()
       })
