@@ -1,99 +1,17 @@
+/** What is special to connections: the rest of these invariants is in the contract suite, which `contract.test.ts` runs. */
 import { ConnectionPool } from "@effect-pools/connection"
 import { describe, expect, it } from "@effect/vitest"
 import { Gates } from "@effect-pools/testing"
-import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
-import * as Scope from "effect/Scope"
 import { TestClock } from "effect/testing"
-import {
-  expectExactlyOnce,
-  counts,
-  expectAtRest,
-  expectEveryPlaceWorks,
-  failures,
-  hold,
-  holding,
-  open,
-  settle,
-  type World
-} from "./support.ts"
-
-/** Looks at the cap at every event, which is at every transition. */
-const watchCap = (world: World): { readonly most: () => number } => {
-  let most = 0
-  world.pool.admission.observer.listen(() => {
-    const { creating, destroying, idle, used } = counts(world)
-    most = Math.max(most, idle + used + creating + destroying)
-  })
-  return { most: () => most }
-}
+import { expectExactlyOnce, counts, expectAtRest, expectEveryPlaceWorks, hold, open, settle } from "./support.ts"
 
 const everySecond = Schedule.spaced("1 second")
 
 describe("invariant 1 (cap)", () => {
-  it.effect("invariant 1 (cap): a hundred callers at once never have more than max connections", () =>
-    Effect.gen(function* () {
-      const world = yield* open({ max: 4, maxCreating: 10 })
-      world.gates.create = 20
-      const cap = watchCap(world)
-      const fibers = yield* Effect.forEach(Array.from({ length: 100 }), () =>
-        Effect.forkChild(
-          ConnectionPool.use(
-            world.pool,
-            holding(world, () => Effect.sleep(5))
-          )
-        )
-      )
-      yield* TestClock.adjust("1 second")
-      for (const fiber of fibers) expect(Exit.isSuccess(yield* Fiber.await(fiber))).toBe(true)
-      expect(cap.most()).toBe(4)
-      expect(world.gates.most).toBe(4)
-      expectAtRest(world)
-    })
-  )
-
-  it.effect("invariant 1 (cap): a connection that is being closed keeps its place until its finalizer has ended", () =>
-    Effect.gen(function* () {
-      const world = yield* open({ max: 2, maxUses: 1 })
-      world.gates.destroy = 100
-      const cap = watchCap(world)
-      const fibers = yield* Effect.forEach(Array.from({ length: 6 }), () =>
-        Effect.forkChild(
-          ConnectionPool.use(
-            world.pool,
-            holding(world, () => Effect.sleep(10))
-          )
-        )
-      )
-      yield* TestClock.adjust(105)
-      expect(counts(world)).toEqual({ idle: 0, used: 0, creating: 0, destroying: 2, pending: 4 })
-      yield* TestClock.adjust("1 second")
-      for (const fiber of fibers) expect(Exit.isSuccess(yield* Fiber.await(fiber))).toBe(true)
-      expect(cap.most()).toBe(2)
-      expect(world.gates.most).toBe(2)
-      expectAtRest(world)
-    })
-  )
-
-  it.effect("invariant 1 (cap): a hanging finalizer gives its place back after destroyTimeout, and says so", () =>
-    Effect.gen(function* () {
-      const world = yield* open({ max: 1, maxUses: 1, destroyTimeout: "2 seconds" })
-      world.gates.destroy = "stuck"
-      yield* ConnectionPool.use(world.pool, () => Effect.void)
-      const waiter = yield* Effect.forkChild(ConnectionPool.use(world.pool, (item) => Effect.succeed(item.id)))
-      yield* TestClock.adjust(1999)
-      expect(counts(world)).toEqual({ idle: 0, used: 0, creating: 0, destroying: 1, pending: 1 })
-      yield* TestClock.adjust(1)
-      expect(yield* Fiber.join(waiter)).toBe(2)
-      expect(failures(world)).toMatchObject([{ during: "destroy", item: 1 }])
-      yield* TestClock.adjust(2000)
-      expect(counts(world)).toEqual({ idle: 0, used: 0, creating: 0, destroying: 0, pending: 0 })
-    })
-  )
-
   it.effect("invariant 1 (cap): what a failed attempt has opened keeps its place until it is closed", () =>
     Effect.gen(function* () {
       let openNow = 0
@@ -121,27 +39,6 @@ describe("invariant 1 (cap)", () => {
       yield* TestClock.adjust("5 seconds")
       expect(most).toBe(1)
     })
-  )
-
-  it.effect(
-    "invariant 1 (cap): an attempt that is given up frees its place, and what it makes late is closed once",
-    () =>
-      Effect.gen(function* () {
-        const world = yield* open({ max: 1, createTimeout: "1 second", createRetry: Schedule.spaced("10 millis") })
-        const cap = watchCap(world)
-        world.gates.create = { late: 5000 }
-        const first = yield* Effect.forkChild(ConnectionPool.use(world.pool, (item) => Effect.succeed(item.id)))
-        yield* TestClock.adjust(500)
-        world.gates.create = "ok"
-        yield* TestClock.adjust(600)
-        expect(yield* Fiber.join(first)).toBe(1)
-        expect(world.gates.items[0]).toMatchObject({ destroying: 0 })
-        yield* TestClock.adjust(5000)
-        expect(world.gates.items[1]).toMatchObject({ destroying: 1 })
-        expect(cap.most()).toBe(1)
-        expectAtRest(world)
-        yield* expectEveryPlaceWorks(world)
-      })
   )
 
   it.effect("invariant 1 (cap): shrinking holds for leases, creations and checks that end later", () =>
@@ -174,161 +71,9 @@ describe("invariant 1 (cap)", () => {
       expect(idle + used + creating).toBe(1)
     })
   )
-
-  it.effect("invariant 1 (cap): a connection that is ready when the pool has shrunk goes at once, counted once", () =>
-    Effect.gen(function* () {
-      const world = yield* open({ max: 3 })
-      yield* ConnectionPool.use(world.pool, () => Effect.void)
-      yield* hold(world)
-      world.gates.create = 10
-      const waiter = yield* Effect.forkChild(
-        ConnectionPool.use(world.pool, () => Effect.void),
-        {
-          startImmediately: true
-        }
-      )
-      yield* settle
-      expect(counts(world)).toMatchObject({ used: 1, creating: 1, pending: 1 })
-      yield* Fiber.interrupt(waiter)
-      yield* ConnectionPool.resize(world.pool, { max: 1 })
-      yield* TestClock.adjust(10)
-      expect(counts(world)).toEqual({ idle: 0, used: 1, creating: 0, destroying: 0, pending: 0 })
-      expectExactlyOnce(world.gates, 1)
-    })
-  )
-
-  it.effect("invariant 1 (cap): with concurrency 2 a connection has two holders at most", () =>
-    Effect.gen(function* () {
-      const world = yield* open({ max: 3, concurrency: 2 })
-      const cap = watchCap(world)
-      let inHands = 0
-      let most = 0
-      const fibers = yield* Effect.forEach(Array.from({ length: 40 }), () =>
-        Effect.forkChild(
-          ConnectionPool.use(
-            world.pool,
-            holding(
-              world,
-              () =>
-                Effect.suspend(() => {
-                  most = Math.max(most, ++inHands)
-                  return Effect.ensuring(
-                    Effect.sleep(3),
-                    Effect.sync(() => inHands--)
-                  )
-                }),
-              2
-            )
-          )
-        )
-      )
-      yield* TestClock.adjust(100)
-      for (const fiber of fibers) expect(Exit.isSuccess(yield* Fiber.await(fiber))).toBe(true)
-      expect(most).toBe(6)
-      expect(cap.most()).toBeLessThanOrEqual(3)
-      expectAtRest(world)
-    })
-  )
 })
 
 describe("invariant 2 (exactly once)", () => {
-  const endings: Record<string, Effect.Effect<unknown, string>> = {
-    success: Effect.void,
-    failure: Effect.fail("no"),
-    defect: Effect.die(new Error("no")),
-    "interruption from within": Effect.interrupt
-  }
-
-  for (const [name, ending] of Object.entries(endings)) {
-    it.effect(`invariant 2 (exactly once): use releases the connection once on ${name}`, () =>
-      Effect.gen(function* () {
-        const world = yield* open({ max: 1 })
-        const exit = yield* Effect.exit(
-          ConnectionPool.use(
-            world.pool,
-            holding(world, () => ending)
-          )
-        )
-        expect(Exit.isSuccess(exit)).toBe(name === "success")
-        expectAtRest(world)
-        expect(world.events.filter((event) => event._tag === "LeaseReleased").length).toBe(1)
-        yield* expectEveryPlaceWorks(world)
-      })
-    )
-
-    it.effect(`invariant 2 (exactly once): get releases the connection once when its scope closes with ${name}`, () =>
-      Effect.gen(function* () {
-        const world = yield* open({ max: 1 })
-        const exit = yield* Effect.exit(Effect.scoped(Effect.andThen(ConnectionPool.get(world.pool), ending)))
-        expect(Exit.isSuccess(exit)).toBe(name === "success")
-        expectAtRest(world)
-        yield* expectEveryPlaceWorks(world)
-      })
-    )
-  }
-
-  it.effect("invariant 2 (exactly once): a body that throws instead of returning an effect gives its lease back", () =>
-    Effect.gen(function* () {
-      const world = yield* open({ max: 1 })
-      for (const use of [ConnectionPool.use, ConnectionPool.useIfAvailable] as Array<typeof ConnectionPool.use>) {
-        const exit = yield* Effect.exit(
-          use(world.pool, (): Effect.Effect<void> => {
-            throw new Error("thrown")
-          })
-        )
-        expect(Exit.isFailure(exit) && Cause.hasDies(exit.cause)).toBe(true)
-        expectAtRest(world)
-      }
-      yield* expectEveryPlaceWorks(world)
-    })
-  )
-
-  it.effect("invariant 2 (exactly once): leases of several scopes end in any order", () =>
-    Effect.gen(function* () {
-      const world = yield* open({ max: 3, concurrency: 2 })
-      const orders = [
-        [0, 1, 2, 3, 4, 5],
-        [5, 4, 3, 2, 1, 0],
-        [2, 5, 0, 3, 1, 4]
-      ]
-      for (const order of orders) {
-        const scopes = yield* Effect.forEach(order, () => Scope.make())
-        for (const scope of scopes) yield* Scope.provide(ConnectionPool.get(world.pool), scope)
-        expect(counts(world).used).toBe(3)
-        for (const index of order) yield* Scope.close(scopes[index]!, Exit.void)
-        expectAtRest(world)
-      }
-    })
-  )
-
-  it.effect("invariant 2 (exactly once): a lease taken into a scope that is closed already is over at once", () =>
-    Effect.gen(function* () {
-      const world = yield* open({ max: 1 })
-      const scope = yield* Scope.make()
-      yield* Scope.close(scope, Exit.void)
-      yield* Scope.provide(ConnectionPool.get(world.pool), scope)
-      expectAtRest(world)
-      yield* expectEveryPlaceWorks(world)
-    })
-  )
-
-  it.effect("invariant 2 (exactly once): one effect run by many fibers is a lease each", () =>
-    Effect.gen(function* () {
-      const world = yield* open({ max: 3 })
-      const once = ConnectionPool.use(
-        world.pool,
-        holding(world, () => Effect.sleep(1))
-      )
-      const all = yield* Effect.forkChild(Effect.all([once, once, once, once, once], { concurrency: "unbounded" }))
-      yield* TestClock.adjust(10)
-      yield* Fiber.join(all)
-      yield* Effect.forkChild(Effect.repeat(once, { times: 3 }))
-      yield* TestClock.adjust(10)
-      expectAtRest(world)
-      expect(world.pool.admission.observer.acquired).toBe(9)
-    })
-  )
-
   it.effect("invariant 2 (exactly once): every way to go destroys a connection once", () =>
     Effect.gen(function* () {
       const world = yield* open({
@@ -445,37 +190,4 @@ describe("invariant 5 (no slot is lost)", () => {
       gates
     )
   })
-
-  it.effect("invariant 5 (no slot is lost): a waiter that leaves keeps neither its connection nor its place", () =>
-    Effect.gen(function* () {
-      for (const phase of ["creating", "validating", "queue"] as const) {
-        const { gates, ...world } = yield* openWithHooks
-        const all = { gates, ...world }
-        const blockers: Array<Effect.Success<ReturnType<typeof hold>>> = []
-        if (phase === "creating") gates.create = 100
-        if (phase === "validating") {
-          yield* ConnectionPool.use(world.pool, () => Effect.void)
-          yield* TestClock.adjust(200)
-          gates.validate = 100
-        }
-        if (phase === "queue") blockers.push(yield* hold(all), yield* hold(all))
-        const waiter = yield* Effect.forkChild(
-          ConnectionPool.use(world.pool, () => Effect.void),
-          {
-            startImmediately: true
-          }
-        )
-        yield* TestClock.adjust(50)
-        expect(counts(all).pending).toBe(1)
-        yield* Fiber.interrupt(waiter)
-        expect(counts(all).pending).toBe(0)
-        for (const blocker of blockers) yield* blocker.release
-        yield* TestClock.adjust(100)
-        expectAtRest(all)
-        // What was being made or validated for it is there for the next one.
-        if (phase !== "queue") expect(counts(all).idle).toBe(1)
-        yield* expectEveryPlaceWorks(all)
-      }
-    })
-  )
 })

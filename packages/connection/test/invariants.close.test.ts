@@ -1,3 +1,4 @@
+/** What is special to connections: the rest of these invariants is in the contract suite, which `contract.test.ts` runs. */
 import { ConnectionPool } from "@effect-pools/connection"
 import { PoolError } from "@effect-pools/core"
 import { describe, expect, it } from "@effect/vitest"
@@ -7,7 +8,6 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
-import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import { expectExactlyOnce, counts, hold, holding, open, type Options, settle, tags, type World } from "./support.ts"
 
@@ -63,141 +63,6 @@ const hooks = (gates: Gates.Gates): Options => ({
 })
 
 describe("invariant 9 (close completes)", () => {
-  it.effect("invariant 9 (close completes): a pool at rest closes at once", () =>
-    Effect.gen(function* () {
-      const world = yield* open({ min: 3, max: 5 })
-      yield* settle
-      expect(world.registry.list().length).toBe(1)
-      expect(world.metrics.size).toBeGreaterThan(5)
-      expect(world.left.sleeps).toBeGreaterThan(0)
-      const closing = yield* timed(world.close)
-      yield* settle
-      expect(yield* Fiber.join(closing)).toBe(0)
-      expect(world.pool.admission.observer.destroyed.closed).toBe(3)
-      yield* expectGone(world)
-    })
-  )
-
-  it.effect("invariant 9 (close completes): waiters fail with Closed at once, without an interruption", () =>
-    Effect.gen(function* () {
-      const world = yield* open({ max: 1 })
-      const holder = yield* hold(world)
-      yield* settle
-      const waiters = yield* Effect.forEach(Array.from({ length: 100 }), () => start(Effect.exit(use(world))))
-      const closing = yield* timed(world.close)
-      yield* settle
-      for (const waiter of waiters) expect(isClosed(yield* Fiber.join(waiter))).toBe(true)
-      expect(closing.pollUnsafe()).toBeUndefined()
-      // Meanwhile nobody gets in.
-      expect(isClosed(yield* Effect.exit(use(world)))).toBe(true)
-      yield* TestClock.adjust(500)
-      yield* holder.release
-      expect(yield* Fiber.join(closing)).toBe(500)
-      yield* expectGone(world)
-    })
-  )
-
-  it.effect("invariant 9 (close completes): idle ones go at once, those in use when their lease ends", () =>
-    Effect.gen(function* () {
-      const world = yield* open({ max: 3 })
-      const holders = [yield* hold(world), yield* hold(world), yield* hold(world)]
-      yield* settle
-      yield* holders[0]!.release
-      const closing = yield* timed(world.close)
-      yield* settle
-      expect(world.gates.open).toBe(2)
-      yield* TestClock.adjust(100)
-      yield* holders[1]!.release
-      expect(world.gates.open).toBe(1)
-      yield* TestClock.adjust(100)
-      yield* holders[2]!.release
-      expect(yield* Fiber.join(closing)).toBe(200)
-      yield* expectGone(world)
-    })
-  )
-
-  for (const grace of [0, 700]) {
-    it.effect(`invariant 9 (close completes): after a grace of ${grace} ms those in use go under their holders`, () =>
-      Effect.gen(function* () {
-        const world = yield* open({ max: 2, closeGrace: grace })
-        const holders = [yield* hold(world), yield* hold(world)]
-        yield* settle
-        const closing = yield* timed(world.close)
-        yield* TestClock.adjust("1 minute")
-        expect(yield* Fiber.join(closing)).toBe(grace)
-        expect(world.gates.open).toBe(0)
-        // Their leases end later, to no further effect.
-        for (const { release } of holders) yield* release
-        expect(world.pool.admission.observer.released).toBe(2)
-        yield* expectGone(world)
-      })
-    )
-  }
-
-  for (const gate of [300, "hang", "stuck", { late: 1000 }, "fail"] as const) {
-    const show = typeof gate === "object" ? "late" : gate
-    it.effect(`invariant 9 (close completes): with creations in flight: ${show}`, () =>
-      Effect.gen(function* () {
-        const gates = Gates.make()
-        const world = yield* open(
-          { max: 4, createRetry: Schedule.spaced(100), breaker: false, destroyTimeout: 2000 },
-          gates
-        )
-        gates.create = gate
-        const waiters = yield* Effect.forEach([1, 2, 3], () => start(Effect.exit(use(world))))
-        yield* TestClock.adjust(50)
-        const closing = yield* timed(world.close)
-        yield* TestClock.adjust("1 minute")
-        for (const waiter of waiters) expect(isClosed(yield* Fiber.join(waiter))).toBe(true)
-        // What does not react to its interruption is left behind after `destroyTimeout`.
-        expect(yield* Fiber.join(closing)).toBe(
-          gate === "stuck" ? 2050 : gate === 300 || gate === "hang" || gate === "fail" ? 50 : 1000
-        )
-        if (gate !== "stuck") yield* expectGone(world)
-        expectExactlyOnce(gates, 0)
-      })
-    )
-
-    for (const hook of ["validate", "reset", "check"] as const) {
-      it.effect(`invariant 9 (close completes): with a ${hook} in flight: ${show}`, () =>
-        Effect.gen(function* () {
-          const gates = Gates.make()
-          const world = yield* open({ max: 2, ...hooks(gates) }, gates)
-          yield* use(world)
-          yield* TestClock.adjust(900)
-          gates[hook] = gate
-          if (hook === "check") yield* TestClock.adjust(100)
-          else yield* start(Effect.exit(use(world)))
-          const closing = yield* timed(world.close)
-          const now = 900 + (hook === "check" ? 100 : 0)
-          yield* TestClock.adjust("1 minute")
-          const late = gate === "stuck" ? 2000 : typeof gate === "object" ? 1000 : 0
-          expect(yield* Fiber.join(closing)).toBeLessThanOrEqual(now + late)
-          if (gate !== "stuck") yield* expectGone(world)
-          expectExactlyOnce(gates, 0)
-        })
-      )
-    }
-
-    it.effect(`invariant 9 (close completes): with finalizers that go ${show}`, () =>
-      Effect.gen(function* () {
-        const gates = Gates.make()
-        const world = yield* open({ max: 3, destroyTimeout: 2000 }, gates)
-        const holders = [yield* hold(world), yield* hold(world)]
-        yield* settle
-        yield* holders[0]!.release
-        gates.destroy = gate
-        const closing = yield* timed(world.close)
-        yield* TestClock.adjust(100)
-        yield* holders[1]!.release
-        yield* TestClock.adjust("1 minute")
-        expect(yield* Fiber.join(closing)).toBeLessThanOrEqual(2100)
-        if (gate !== "stuck" && gate !== "hang") yield* expectGone(world)
-        for (const item of gates.items) expect(item.destroying).toBe(1)
-      })
-    )
-  }
-
   it.effect(
     "invariant 9 (close completes): a check in flight does not keep its connection until other leases end",
     () =>
@@ -217,85 +82,6 @@ describe("invariant 9 (close completes)", () => {
         yield* Fiber.join(closing)
         yield* expectGone(world)
       })
-  )
-
-  it.effect("invariant 9 (close completes): closing twice, or while it closes, is closing once", () =>
-    Effect.gen(function* () {
-      const world = yield* open({ max: 2 })
-      const holder = yield* hold(world)
-      yield* settle
-      const { admission } = world.pool
-      const all = yield* Effect.forEach(
-        [world.close, admission.close(30_000), admission.close(30_000), ConnectionPool.drain(world.pool, 30_000)],
-        timed
-      )
-      yield* TestClock.adjust(300)
-      yield* holder.release
-      for (const closing of all) expect(yield* Fiber.join(closing)).toBe(300)
-      yield* Effect.all([admission.close(0), ConnectionPool.drain(world.pool), world.close])
-      yield* expectGone(world)
-    })
-  )
-
-  it.effect("invariant 9 (close completes): the shortest grace of several closers counts", () =>
-    Effect.gen(function* () {
-      const world = yield* open({ max: 2, closeGrace: 10_000 })
-      yield* hold(world)
-      yield* settle
-      const draining = yield* timed(ConnectionPool.drain(world.pool))
-      const closing = yield* timed(world.close)
-      const quick = yield* timed(ConnectionPool.drain(world.pool, 400))
-      yield* TestClock.adjust("1 minute")
-      for (const end of [draining, closing, quick]) expect(yield* Fiber.join(end)).toBe(400)
-      yield* expectGone(world)
-    })
-  )
-
-  it.effect("invariant 9 (close completes): drain refuses callers, waits for leases, then closes", () =>
-    Effect.gen(function* () {
-      const gates = Gates.make()
-      const world = yield* open({ min: 1, max: 2, ...hooks(gates) }, gates)
-      const holder = yield* hold(world)
-      const second = yield* hold(world)
-      yield* settle
-      const waiter = yield* start(Effect.exit(use(world)))
-      const draining = yield* timed(ConnectionPool.drain(world.pool))
-      expect(isClosed(yield* Fiber.join(waiter))).toBe(true)
-      yield* TestClock.adjust("1 hour")
-      expect(draining.pollUnsafe()).toBeUndefined()
-      yield* holder.release
-      expect(isClosed(yield* Effect.exit(use(world)))).toBe(true)
-      yield* second.release
-      expect(yield* Fiber.join(draining)).toBe(3_600_000)
-      yield* expectGone(world)
-    })
-  )
-
-  it.effect("invariant 9 (close completes): a drain that is interrupted leaves a pool that still closes", () =>
-    Effect.gen(function* () {
-      const world = yield* open({ max: 1 })
-      const holder = yield* hold(world)
-      yield* settle
-      const draining = yield* start(ConnectionPool.drain(world.pool))
-      yield* Fiber.interrupt(draining)
-      const closing = yield* timed(world.close)
-      yield* settle
-      yield* holder.release
-      yield* Fiber.join(closing)
-      yield* expectGone(world)
-    })
-  )
-
-  it.effect("invariant 9 (close completes): a suspended pool with a queue closes", () =>
-    Effect.gen(function* () {
-      const world = yield* open({ min: 1, max: 1 })
-      yield* ConnectionPool.suspend(world.pool)
-      const waiters = yield* Effect.forEach([1, 2, 3], () => start(Effect.exit(use(world))))
-      yield* world.close
-      for (const waiter of waiters) expect(isClosed(yield* Fiber.join(waiter))).toBe(true)
-      yield* ConnectionPool.resume(world.pool)
-      yield* expectGone(world)
-    })
   )
 
   it.effect(
@@ -326,31 +112,6 @@ describe("invariant 9 (close completes)", () => {
       const world = yield* open({ min: 1, max: 3, breaker: false, createRetry }, gates)
       yield* TestClock.adjust(100)
       yield* world.close
-      yield* expectGone(world)
-    })
-  )
-
-  it.effect("invariant 9 (close completes): the stream of events ends", () =>
-    Effect.gen(function* () {
-      const world = yield* open({ max: 1 })
-      const reader = yield* Effect.forkChild(Stream.runCollect(ConnectionPool.events(world.pool)), {
-        startImmediately: true
-      })
-      yield* settle
-      yield* use(world)
-      yield* world.close
-      const events = yield* Fiber.join(reader)
-      expect(events.at(-1)?._tag).toBe("Closed")
-    })
-  )
-
-  it.effect("invariant 9 (close completes): a lease of a pool that closes within it does not hang", () =>
-    Effect.gen(function* () {
-      const world = yield* open({ max: 1, closeGrace: 100 })
-      // The holder closes the pool that it holds a lease of.
-      const selfish = yield* start(ConnectionPool.use(world.pool, () => world.close))
-      yield* TestClock.adjust(100)
-      yield* Fiber.join(selfish)
       yield* expectGone(world)
     })
   )

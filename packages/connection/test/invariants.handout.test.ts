@@ -1,3 +1,4 @@
+/** What is special to connections: the rest of these invariants is in the contract suite, which `contract.test.ts` runs. */
 import { ConnectionPool } from "@effect-pools/connection"
 import { describe, expect, it } from "@effect/vitest"
 import { Gates } from "@effect-pools/testing"
@@ -33,19 +34,6 @@ const servedAt = (world: World) =>
 
 describe("invariant 6 (isolation)", () => {
   for (const gate of ["hang", "stuck", 400] as const) {
-    it.effect(`invariant 6 (isolation): a creation that goes ${gate} holds nobody up who gets a returned one`, () =>
-      Effect.gen(function* () {
-        const world = yield* open({ max: 3, maxCreating: 2 })
-        const holder = yield* hold(world)
-        yield* settle
-        world.gates.create = gate
-        const callers = yield* Effect.forEach([1, 2, 3], () => servedAt(world))
-        yield* TestClock.adjust(20)
-        yield* holder.release
-        for (const caller of callers) expect(yield* Fiber.join(caller)).toBe(20)
-      })
-    )
-
     it.effect(`invariant 6 (isolation): nor one that must be validated first, if creation goes ${gate}`, () =>
       Effect.gen(function* () {
         const gates = Gates.make()
@@ -62,23 +50,6 @@ describe("invariant 6 (isolation)", () => {
       })
     )
 
-    it.effect(`invariant 6 (isolation): a finalizer that goes ${gate} holds nobody up`, () =>
-      Effect.gen(function* () {
-        const world = yield* open({ max: 3 })
-        const holders = [yield* hold(world), yield* hold(world)]
-        yield* settle
-        world.gates.destroy = gate
-        yield* ConnectionPool.invalidate(world.pool, holders[0]!.got.item!)
-        yield* holders[0]!.release
-        expect(counts(world)).toMatchObject({ destroying: 1, used: 1 })
-        // The caller itself is back already; another gets the place that is left, and one more what comes back.
-        const caller = yield* servedAt(world)
-        expect(yield* Fiber.join(caller)).toBe(0)
-        yield* holders[1]!.release
-        expect(yield* Fiber.join(yield* servedAt(world))).toBe(0)
-      })
-    )
-
     it.effect(`invariant 6 (isolation): nor one that goes ${gate} after a validation that somebody waits for`, () =>
       Effect.gen(function* () {
         const gates = Gates.make()
@@ -91,22 +62,6 @@ describe("invariant 6 (isolation)", () => {
         yield* ConnectionPool.invalidate(world.pool, gates.items[0]!)
         yield* TestClock.adjust(10)
         expect(yield* Fiber.join(caller)).toBe(1010)
-      })
-    )
-
-    it.effect(`invariant 6 (isolation): a reset that goes ${gate} holds up neither its caller nor others`, () =>
-      Effect.gen(function* () {
-        const gates = Gates.make()
-        const world = yield* open({ max: 2, reset: gates.onReset }, gates)
-        const other = yield* hold(world)
-        yield* settle
-        gates.reset = gate
-        yield* ConnectionPool.use(world.pool, () => Effect.void)
-        expect(yield* Clock.currentTimeMillis).toBe(0)
-        gates.reset = "ok"
-        const caller = yield* servedAt(world)
-        yield* other.release
-        expect(yield* Fiber.join(caller)).toBe(0)
       })
     )
 
@@ -204,32 +159,6 @@ describe("invariant 6 (isolation)", () => {
 })
 
 describe("invariant 7 (clean hand-out)", () => {
-  it.effect("invariant 7 (clean hand-out): what a lease left dirty is reset before anybody else gets it", () =>
-    Effect.gen(function* () {
-      const gates = Gates.make()
-      const world = yield* open({ max: 1, reset: gates.onReset }, gates)
-      gates.reset = 3
-      const callers = yield* Effect.forEach(Array.from({ length: 5 }), () =>
-        Effect.forkChild(
-          ConnectionPool.use(
-            world.pool,
-            holding(world, (item) =>
-              Effect.suspend(() => {
-                const wasDirty = item.isDirty
-                item.isDirty = true
-                return Effect.as(Effect.sleep(1), wasDirty)
-              })
-            )
-          )
-        )
-      )
-      yield* TestClock.adjust(100)
-      for (const caller of callers) expect(yield* Fiber.join(caller)).toBe(false)
-      expect(gates.attempts).toBe(1)
-      expect(gates.resets).toBe(5)
-    })
-  )
-
   it.effect("invariant 7 (clean hand-out): a shared connection is reset when the last of its leases has ended", () =>
     Effect.gen(function* () {
       const gates = Gates.make()
@@ -248,46 +177,6 @@ describe("invariant 7 (clean hand-out)", () => {
       expect(yield* Fiber.join(caller)).toBe(50)
     })
   )
-
-  for (const gate of Gates.bad) {
-    it.effect(`invariant 7 (clean hand-out): validate: ${gate}: destroyed, and the caller gets another`, () =>
-      Effect.gen(function* () {
-        const gates = Gates.make()
-        const world = yield* open({ max: 1, validate: gates.onValidate, validationTimeout: 100 }, gates)
-        yield* ConnectionPool.use(world.pool, () => Effect.void)
-        yield* TestClock.adjust(1000)
-        gates.validate = gate
-        const caller = yield* Effect.forkChild(
-          ConnectionPool.use(
-            world.pool,
-            holding(world, (item) => Effect.succeed(item.id))
-          )
-        )
-        yield* TestClock.adjust(200)
-        expect(yield* Fiber.join(caller)).toBe(2)
-        expect(world.pool.admission.observer.destroyed.validationFailed).toBe(1)
-        expectAtRest(world)
-      })
-    )
-
-    it.effect(`invariant 7 (clean hand-out): reset: ${gate}: destroyed, and the next caller gets another`, () =>
-      Effect.gen(function* () {
-        const gates = Gates.make()
-        const world = yield* open({ max: 1, reset: gates.onReset, resetTimeout: 100 }, gates)
-        gates.reset = gate
-        yield* ConnectionPool.use(world.pool, () => Effect.void)
-        const caller = yield* Effect.forkChild(
-          ConnectionPool.use(
-            world.pool,
-            holding(world, (item) => Effect.succeed(item.id))
-          )
-        )
-        yield* TestClock.adjust(500)
-        expect(yield* Fiber.join(caller)).toBe(2)
-        expect(world.pool.admission.observer.destroyed.resetFailed).toBe(2)
-      })
-    )
-  }
 
   it.effect(
     "invariant 7 (clean hand-out): an invalidated connection is never handed out again, whatever it is doing",
@@ -354,22 +243,6 @@ describe("invariant 7 (clean hand-out)", () => {
       })
   )
 
-  it.effect("invariant 7 (clean hand-out): an invalidated shared connection takes no further lease", () =>
-    Effect.gen(function* () {
-      const world = yield* open({ max: 2, concurrency: 3 })
-      const one = yield* hold(world)
-      yield* settle
-      yield* ConnectionPool.invalidate(world.pool, one.got.item!)
-      const two = yield* hold(world)
-      yield* settle
-      expect(two.got.item).not.toBe(one.got.item)
-      yield* one.release
-      yield* two.release
-      expectAtRest(world)
-      expect(counts(world).idle).toBe(1)
-    })
-  )
-
   it.effect("invariant 7 (clean hand-out): an expired connection is not handed out, even if the alarm is late", () =>
     Effect.gen(function* () {
       const ids: Array<number> = []
@@ -412,18 +285,6 @@ describe("invariant 10 (time)", () => {
       expect(gates.checks).toBeGreaterThanOrEqual(30 * 3)
       expect(gates.checks).toBeLessThanOrEqual(30 * 4)
       expectAtRest(world)
-    })
-  )
-
-  it.effect("invariant 10 (time): without time passing nothing times out and no timer fires", () =>
-    Effect.gen(function* () {
-      const world = yield* open({ max: 1, acquireTimeout: 1, idleTimeout: 1, createTimeout: 1 })
-      world.gates.create = "hang"
-      const caller = yield* servedAt(world)
-      for (let n = 0; n < 50; n++) yield* settle
-      expect(caller.pollUnsafe()).toBeUndefined()
-      expect(counts(world)).toMatchObject({ creating: 1, pending: 1 })
-      yield* Fiber.interrupt(caller)
     })
   )
 

@@ -1,3 +1,4 @@
+/** What is special to connections: the rest of these invariants is in the contract suite, which `contract.test.ts` runs. */
 import { ConnectionPool } from "@effect-pools/connection"
 import { PoolError } from "@effect-pools/core"
 import { describe, expect, it } from "@effect/vitest"
@@ -6,11 +7,9 @@ import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
-import * as Scope from "effect/Scope"
 import { TestClock } from "effect/testing"
 import {
   counts,
@@ -47,18 +46,6 @@ const call = (world: World, options?: ConnectionPool.ConnectionPool<any> extends
 const start = <A, E>(effect: Effect.Effect<A, E>) => Effect.forkChild(effect, { startImmediately: true })
 
 describe("invariant 3 (no stranded waiter)", () => {
-  it.effect("invariant 3 (no stranded waiter): a returned connection serves whoever waits, before any new one", () =>
-    Effect.gen(function* () {
-      const world = yield* open({ max: 5 })
-      const first = yield* hold(world)
-      world.gates.create = "hang"
-      const waiter = yield* start(call(world))
-      expect(counts(world)).toMatchObject({ creating: 1, pending: 1 })
-      yield* first.release
-      expect((yield* Fiber.join(waiter)).answer).toBe("served")
-    })
-  )
-
   for (const order of ["lifo", "fifo"] as const) {
     for (const validateAfterIdle of [0, 500]) {
       it.effect(
@@ -155,56 +142,6 @@ describe("invariant 3 (no stranded waiter)", () => {
       })
   )
 
-  it.effect("invariant 3 (no stranded waiter): a larger max serves waiters at once", () =>
-    Effect.gen(function* () {
-      const world = yield* open({ max: 1, maxCreating: 5 })
-      yield* hold(world)
-      const waiters = yield* Effect.forEach([1, 2, 3], () => start(call(world)))
-      yield* settle
-      expect(counts(world).pending).toBe(3)
-      yield* ConnectionPool.resize(world.pool, { max: 4 })
-      for (const waiter of waiters) expect((yield* Fiber.join(waiter)).answer).toBe("served")
-    })
-  )
-
-  it.effect("invariant 3 (no stranded waiter): a waiter whose scope is closed by somebody else does not hang", () =>
-    Effect.gen(function* () {
-      const world = yield* open({ max: 1 })
-      const holder = yield* hold(world)
-      yield* settle
-      const scope = yield* Scope.make()
-      const waiter = yield* start(Scope.provide(ConnectionPool.get(world.pool), scope))
-      expect(counts(world).pending).toBe(1)
-      yield* Scope.close(scope, Exit.void)
-      yield* settle
-      expect(counts(world).pending).toBe(0)
-      expect(waiter.pollUnsafe(), "the waiter has ended").toBeDefined()
-      yield* holder.release
-      expectAtRest(world)
-      yield* expectEveryPlaceWorks(world)
-    })
-  )
-
-  it.effect(
-    "invariant 3 (no stranded waiter): a scope that closes in the step that serves its waiter loses nothing",
-    () =>
-      Effect.gen(function* () {
-        const world = yield* open({ max: 1 })
-        const holder = yield* hold(world)
-        yield* settle
-        const scope = yield* Scope.make()
-        const waiter = yield* start(Scope.provide(ConnectionPool.get(world.pool), scope))
-        // Both in one step: the holder's end hands the connection over, the scope closes before the waiter has woken.
-        holder.fiber.interruptUnsafe()
-        expect(counts(world)).toMatchObject({ pending: 0, used: 1 })
-        Effect.runFork(Scope.close(scope, Exit.void))
-        yield* settle
-        expect(waiter.pollUnsafe(), "the waiter has ended").toBeDefined()
-        expectAtRest(world)
-        yield* expectEveryPlaceWorks(world)
-      })
-  )
-
   it.effect("invariant 3 (no stranded waiter): a retry whose timer rings a fraction early is not forgotten", () =>
     Effect.gen(function* () {
       const clock = yield* TestClock.testClockWith(Effect.succeed)
@@ -249,175 +186,7 @@ describe("invariant 3 (no stranded waiter)", () => {
   )
 })
 
-describe("invariant 4 (order)", () => {
-  it.effect("invariant 4 (order): by priority, then first come first served", () =>
-    Effect.gen(function* () {
-      const world = yield* open({ max: 1 })
-      const holder = yield* hold(world)
-      const served: Array<string> = []
-      const enter = (name: string, priority?: number) =>
-        start(
-          ConnectionPool.use(
-            world.pool,
-            holding(world, () =>
-              Effect.andThen(
-                Effect.sync(() => served.push(name)),
-                Effect.sleep(1)
-              )
-            ),
-            priority === undefined ? undefined : { priority }
-          )
-        )
-      yield* settle
-      for (const [name, priority] of [
-        ["a"],
-        ["b"],
-        ["low", -1],
-        ["high", 5],
-        ["c"],
-        ["high2", 5],
-        ["mid", 0.5]
-      ] as Array<[string, number?]>) {
-        yield* enter(name, priority)
-      }
-      yield* holder.release
-      yield* TestClock.adjust(100)
-      expect(served).toEqual(["high", "high2", "mid", "a", "b", "c", "low"])
-    })
-  )
-
-  it.effect("invariant 4 (order): a newcomer never overtakes, not even one that loops", () =>
-    Effect.gen(function* () {
-      const world = yield* open({ max: 1 })
-      const served: Array<string> = []
-      const greedy = yield* start(
-        Effect.repeat(
-          ConnectionPool.use(
-            world.pool,
-            holding(world, () =>
-              Effect.andThen(
-                Effect.yieldNow,
-                Effect.sync(() => served.push("greedy"))
-              )
-            )
-          ),
-          { times: 5 }
-        )
-      )
-      yield* Effect.forEach(["a", "b", "c"], (name) =>
-        start(
-          ConnectionPool.use(
-            world.pool,
-            holding(world, () => Effect.sync(() => served.push(name)))
-          )
-        )
-      )
-      yield* Fiber.join(greedy)
-      yield* settle
-      expect(served.slice(0, 5)).toEqual(["greedy", "a", "b", "c", "greedy"])
-    })
-  )
-
-  it.effect("invariant 4 (order): a new connection goes to who waits longest, not to who made it necessary", () =>
-    Effect.gen(function* () {
-      const world = yield* open({ max: 3, maxCreating: 1 })
-      world.gates.create = 10
-      const served: Array<number> = []
-      yield* Effect.forEach([0, 1, 2, 3, 4], (name) =>
-        start(
-          ConnectionPool.use(
-            world.pool,
-            holding(world, () =>
-              Effect.andThen(
-                Effect.sync(() => served.push(name)),
-                Effect.sleep(25)
-              )
-            )
-          )
-        )
-      )
-      yield* TestClock.adjust(200)
-      expect(served).toEqual([0, 1, 2, 3, 4])
-    })
-  )
-
-  it.effect("invariant 4 (order): a waiter that is interrupted in the step that serves it passes its turn on", () =>
-    Effect.gen(function* () {
-      const world = yield* open({ max: 1 })
-      const holder = yield* hold(world)
-      yield* settle
-      const served: Array<string> = []
-      const enter = (name: string) =>
-        start(
-          ConnectionPool.use(
-            world.pool,
-            holding(world, () => Effect.sync(() => served.push(name)))
-          )
-        )
-      const picked = yield* enter("picked")
-      const second = yield* enter("second")
-      const third = yield* enter("third")
-      holder.fiber.interruptUnsafe()
-      picked.interruptUnsafe()
-      yield* Fiber.await(third)
-      yield* Fiber.await(second)
-      expect(served).toEqual(["second", "third"])
-      expectAtRest(world)
-      expect(world.gates.attempts).toBe(1)
-    })
-  )
-
-  it.effect("invariant 4 (order): a whole queue interrupted in the step that serves it leaves nothing behind", () =>
-    Effect.gen(function* () {
-      const world = yield* open({ max: 2 })
-      const holders = [yield* hold(world), yield* hold(world)]
-      yield* settle
-      const queue = yield* Effect.forEach(Array.from({ length: 50 }), () => start(call(world)))
-      for (const { fiber } of holders) fiber.interruptUnsafe()
-      for (const fiber of queue) fiber.interruptUnsafe()
-      yield* settle
-      expectAtRest(world)
-      expect(counts(world).idle).toBe(2)
-      yield* expectEveryPlaceWorks(world)
-    })
-  )
-
-  it.effect("invariant 4 (order): those who leave take nobody's place with them", () =>
-    Effect.gen(function* () {
-      const world = yield* open({ max: 1 })
-      const holder = yield* hold(world)
-      yield* settle
-      const served: Array<number> = []
-      const queue = yield* Effect.forEach([0, 1, 2, 3, 4, 5], (name) =>
-        start(
-          ConnectionPool.use(
-            world.pool,
-            holding(world, () => Effect.sync(() => served.push(name)))
-          )
-        )
-      )
-      for (const index of [0, 2, 5]) yield* Fiber.interrupt(queue[index]!)
-      expect(counts(world).pending).toBe(3)
-      yield* holder.release
-      yield* settle
-      expect(served).toEqual([1, 3, 4])
-    })
-  )
-})
-
 describe("invariant 8 (deadlines are absolute)", () => {
-  it.effect("invariant 8 (deadlines are absolute): waiting for a turn counts", () =>
-    Effect.gen(function* () {
-      const world = yield* open({ max: 1, acquireTimeout: 300 })
-      yield* hold(world)
-      const waiter = yield* start(call(world))
-      yield* TestClock.adjust(299)
-      expect(waiter.pollUnsafe()).toBeUndefined()
-      yield* TestClock.adjust(1)
-      expect(yield* Fiber.join(waiter)).toEqual({ answer: "AcquireTimeout", at: 300 })
-    })
-  )
-
   it.effect("invariant 8 (deadlines are absolute): wait, create, validate and retry together end exactly then", () =>
     Effect.gen(function* () {
       const gates = Gates.make()
@@ -451,56 +220,6 @@ describe("invariant 8 (deadlines are absolute)", () => {
       expect(waiter.pollUnsafe()).toBeUndefined()
       yield* TestClock.adjust(1)
       expect((yield* Fiber.join(waiter)).at).toBe(1000)
-    })
-  )
-
-  it.effect("invariant 8 (deadlines are absolute): retries end with the caller's deadline, with the last failure", () =>
-    Effect.gen(function* () {
-      const world = yield* open({ max: 1, createRetry: Schedule.spaced(100), breaker: false })
-      world.gates.create = 50
-      const slow = Effect.andThen(Effect.sleep(50), Effect.fail(new Gates.GateFailure({ at: "create" })))
-      yield* world.close
-      const second = yield* open({ max: 1, acquire: slow, createRetry: Schedule.spaced(100), breaker: false })
-      const waiter = yield* start(call(second, { acquireTimeout: 777 }))
-      yield* TestClock.adjust("2 seconds")
-      expect(yield* Fiber.join(waiter)).toEqual({ answer: "GateFailure", at: 777 })
-    })
-  )
-
-  it.effect("invariant 8 (deadlines are absolute): each caller has its own, in any order", () =>
-    Effect.gen(function* () {
-      const world = yield* open({ max: 1 })
-      yield* hold(world)
-      const times = [500, 20, 300, 300, 1, 40_000]
-      const waiters = yield* Effect.forEach(times, (acquireTimeout) => start(call(world, { acquireTimeout })))
-      yield* TestClock.adjust("1 minute")
-      const ended = yield* Effect.forEach(waiters, Fiber.join)
-      expect(ended.map(({ at }) => at)).toEqual(times)
-      expect(counts(world).pending).toBe(0)
-      expect(world.pool.admission.observer.timeouts).toBe(6)
-    })
-  )
-
-  it.effect("invariant 8 (deadlines are absolute): they run while the pool is suspended", () =>
-    Effect.gen(function* () {
-      const world = yield* open({ max: 1, acquireTimeout: 100 })
-      yield* ConnectionPool.suspend(world.pool)
-      const waiter = yield* start(call(world))
-      yield* TestClock.adjust(100)
-      expect(yield* Fiber.join(waiter)).toEqual({ answer: "AcquireTimeout", at: 100 })
-    })
-  )
-
-  it.effect("invariant 8 (deadlines are absolute): a connection that comes with the deadline is not lost", () =>
-    Effect.gen(function* () {
-      const world = yield* open({ max: 1, acquireTimeout: 100 })
-      world.gates.create = 100
-      const waiter = yield* start(call(world))
-      yield* TestClock.adjust(100)
-      yield* Fiber.join(waiter)
-      yield* TestClock.adjust(100)
-      expectAtRest(world)
-      expect(counts(world).idle).toBe(1)
     })
   )
 })
