@@ -30,7 +30,7 @@ describe("the registry", () => {
     isolated((registry) =>
       Effect.gen(function* () {
         yield* opened({ name: "b", kind: "arena" })
-        yield* opened({ name: "a", kind: "connection" })
+        const { pool } = yield* opened({ name: "a", kind: "connection" })
         assert.deepStrictEqual(
           registry.list().map(({ kind, name }) => [name, kind]),
           [
@@ -39,6 +39,7 @@ describe("the registry", () => {
           ]
         )
         assert.strictEqual(registry.find("a")?.kind, "connection")
+        assert.strictEqual(registry.find("a")?.pool, pool)
         assert.isUndefined(registry.find("c"))
       })
     )

@@ -39,7 +39,7 @@ import { pointAt } from "./internal/pointAt.ts"
  */
 export interface Options {
   /**
-   * Whether the pool's leases note where they are taken. Costs tens of microseconds per lease while the auditor listens.
+   * Whether the pool's leases note where they are taken. Costs some ten microseconds per lease.
    * Default `true`.
    */
   readonly callSites?: boolean | undefined

@@ -1,5 +1,7 @@
 import type { Pool, PoolEvent } from "@effect-pools/core"
 import type { AuditReport, Discrepancy, DiscrepancyKind, Leak } from "../AuditReport.ts"
+import { balance, type Books, countDestroyed } from "./balance.ts"
+import { Recent } from "./recent.ts"
 
 interface Item {
   readonly id: number
@@ -20,9 +22,6 @@ interface Lease {
 /** How many discrepancies, and how many failures, are kept. */
 const KEPT = 100
 
-/** Of how many leases and items that have ended the end is remembered, to tell a second end from one of the unknown. */
-const REMEMBERED = 100
-
 /**
  * The books on one pool: what events say there is, held against the pool's own counts.
  *
@@ -35,6 +34,7 @@ export class Ledger {
   readonly #leases = new Map<number, Lease>()
   /** By lease, since when. */
   readonly #waiters = new Map<number, number>()
+  /** What has ended lately, to tell a second end from one of the unknown. */
   readonly #destroyed = new Recent<string>()
   readonly #released = new Recent<Lease>()
   readonly #discrepancies: Array<Discrepancy> = []
@@ -43,8 +43,7 @@ export class Ledger {
   #outlived: Array<Leak> = []
   #events = 0
   readonly #seen = { created: 0, destroyed: 0, acquired: 0, released: 0 }
-  /** What the pool had counted before. */
-  readonly #before: { readonly created: number; readonly destroyed: number; readonly destroying: number }
+  readonly #before: Books["before"]
   /** Items that were there before and that no event has spoken of. */
   #unseen: number
   /** The most items that there may be: more than `max` only while a pool shrinks, and then ever fewer. */
@@ -68,7 +67,7 @@ export class Ledger {
     }
     for (const { lease } of admission.waiters) this.#waiters.set(admission.leaseId(lease), lease.since + offset)
     const { created } = admission.observer
-    this.#before = { created, destroyed: this.#countDestroyed(), destroying: admission.destroying }
+    this.#before = { created, destroyed: countDestroyed(pool), destroying: admission.destroying }
     this.#unseen = admission.idle + admission.used + admission.destroying - this.#items.size
     this.#unseenLeases = admission.observer.acquired - admission.observer.released - this.#leases.size
     this.#bound = Math.max(admission.max, admission.live)
@@ -258,51 +257,6 @@ export class Ledger {
     }
   }
 
-  /** Counts that a pool keeps true between its steps, and what it holds itself. */
-  #balance(at: number): Array<Discrepancy> {
-    const { admission } = this.#pool
-    const { created } = admission.observer
-    const wrong: Array<Discrepancy> = []
-    const miscounted = (message: string): void => void wrong.push({ kind: "miscounted", at, message })
-    const destroyed = this.#countDestroyed()
-    const size = admission.idle + admission.used
-    if (created - destroyed !== size) {
-      miscounted(
-        `${created} items were created and ${destroyed} destroyed by the pool's count, which leaves ` +
-          `${created - destroyed}; idle and used together are ${size}`
-      )
-    }
-    const newlyCreated = created - this.#before.created
-    if (newlyCreated !== this.#seen.created) {
-      miscounted(`${newlyCreated} items were created by the pool's count; events told of ${this.#seen.created}`)
-    }
-    const begun = destroyed - this.#before.destroyed
-    if (this.#seen.destroyed > begun + this.#before.destroying || this.#seen.destroyed < begun - admission.destroying) {
-      miscounted(
-        `${begun} items were destroyed by the pool's count, of which ${admission.destroying} at most have yet to end; ` +
-          `events told of ${this.#seen.destroyed}`
-      )
-    }
-    this.#compareLeases(miscounted)
-    return wrong
-  }
-
-  #compareLeases(miscounted: (message: string) => void): void {
-    const { admission } = this.#pool
-    const held = new Set<number>()
-    for (const lease of admission.store.leases()) {
-      const id = admission.leaseId(lease)
-      held.add(id)
-      if (!this.#leases.has(id)) miscounted(`the store holds lease ${id} on item ${lease.entry?.id}, which is not out`)
-    }
-    for (const lease of this.#leases.values()) {
-      // Who holds an item that was destroyed by a close is out of the store's sight.
-      if (this.#items.has(lease.item) && !held.has(lease.id)) {
-        miscounted(`the store knows nothing of ${this.#describe(lease.id)}`)
-      }
-    }
-  }
-
   // The report -------------------------------------------------------------------------------------------------------
 
   report(): AuditReport {
@@ -334,7 +288,16 @@ export class Ledger {
       leaks: this.#leaks(at),
       outlived: this.#outlived,
       waiting: Array.from(this.#waiters, ([lease, since]) => ({ lease, since, waited: at - since })),
-      discrepancies: [...this.#discrepancies, ...this.#balance(at)],
+      discrepancies: [
+        ...this.#discrepancies,
+        ...balance(this.#pool, {
+          items: this.#items,
+          leases: this.#leases,
+          seen: this.#seen,
+          before: this.#before,
+          describe: (lease) => this.#describe(lease)
+        }).map((message) => ({ kind: "miscounted" as const, at, message }))
+      ],
       failures: this.#failures.slice(),
       omitted: this.#omitted
     }
@@ -383,10 +346,6 @@ export class Ledger {
     return reason === undefined ? "though there is no such item" : `after it had been destroyed (${reason})`
   }
 
-  #countDestroyed(): number {
-    return Object.values(this.#pool.admission.observer.destroyed).reduce((sum, count) => sum + count, 0)
-  }
-
   #found(kind: DiscrepancyKind, at: number, message: string): void {
     if (this.#discrepancies.length < KEPT) this.#discrepancies.push({ kind, at, message })
     else this.#omitted++
@@ -394,18 +353,3 @@ export class Ledger {
 }
 
 const where = ({ takenAt }: Lease["taking"]): string => (takenAt === undefined ? "" : `, taken ${takenAt}`)
-
-/** The latest values by key, as many as are remembered. */
-class Recent<A> {
-  readonly #values = new Map<number, A>()
-
-  get(key: number): A | undefined {
-    return this.#values.get(key)
-  }
-
-  set(key: number, value: A): void {
-    this.#values.delete(key)
-    this.#values.set(key, value)
-    if (this.#values.size > REMEMBERED) this.#values.delete(this.#values.keys().next().value!)
-  }
-}
