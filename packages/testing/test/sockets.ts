@@ -1,3 +1,4 @@
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { mkdtemp, rm } from "node:fs/promises"
 import { connect, createServer, type Socket } from "node:net"
@@ -49,6 +50,20 @@ export const eventually = (condition: () => boolean): Effect.Effect<void> =>
       { until: condition }
     )
   )
+
+/** The surrounding clock, and how many sleeps on it have not ended. */
+export const countSleeps = Effect.map(Clock.Clock, (clock) => {
+  let running = 0
+  const sleep: Clock.Clock["sleep"] = (duration) =>
+    Effect.suspend(() => {
+      running++
+      return Effect.ensuring(
+        clock.sleep(duration),
+        Effect.sync(() => running--)
+      )
+    })
+  return { clock: Object.assign(Object.create(clock) as Clock.Clock, { sleep }), running: () => running }
+})
 
 /** A server that keeps its ends of the connections; with `isEcho` it sends back what it gets. */
 export const startServer = (kind: "TCP" | "Unix", options: { readonly isEcho?: boolean } = {}) =>
