@@ -8,6 +8,8 @@ export * as Contract from "./Contract.ts"
 export * as FaultProxy from "./FaultProxy.ts"
 /** What a program keeps: memory, objects, active handles. */
 export * as Footprint from "./Footprint.ts"
+/** Every combination of how the steps of an item go, under cancellation. */
+export * as GateCombinations from "./GateCombinations.ts"
 /** A resource whose every step can be made to go wrong. */
 export * as Gates from "./Gates.ts"
 /** Interruption at every step of a program, and a look at what it leaves behind. */

@@ -9,6 +9,8 @@ import {
   type Store
 } from "@effect-pools/core"
 import * as Effect from "effect/Effect"
+import { identity } from "effect/Function"
+import * as Scheduler from "effect/Scheduler"
 import type * as Scope from "effect/Scope"
 import type { GateFailure, Item } from "../src/Gates.ts"
 import * as Subject from "../src/Subject.ts"
@@ -221,6 +223,9 @@ const subjectOf = (ways: Ways): Subject.Subject<Item> =>
             closeGrace: settings.closeGrace,
             store: (admission: Admission.Admission<Item, GateFailure>) => new PlainStore(ways, admission, settings)
           })
+      ).pipe(
+        // Not even the run loop comes in between where an item is made in the caller's own step.
+        ways.isSynchronous ? Effect.provideService(Scheduler.MaxOpsBeforeYield, Infinity) : identity
       ),
     item: (value) => value,
     lacks: {

@@ -1,43 +1,38 @@
 import { Pool } from "@effect-pools/core"
-import { InterruptSweep, Subject, TestPool } from "@effect-pools/testing"
+import { InterruptSweep, TestPool } from "@effect-pools/testing"
 import { describe, expect, it } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
-
-const subject = Subject.make({
-  kind: "test",
-  make: (gates, { concurrency: _, maxCreating: _2, steps: _3, ...settings }) =>
-    TestPool.make({ ...settings, acquire: gates.make }),
-  item: (item) => item,
-  lacks: {
-    retries: "a test pool tells the caller at once",
-    validation: "a test pool has no validation",
-    reset: "a test pool has no reset",
-    checks: "a test pool has no checks",
-    sharing: "an item of a test pool has one holder"
-  }
-})
+import { fresh, nonBlocking, synchronous } from "./kinds.ts"
+import { subject } from "./subject.ts"
 
 const timeout = 60_000
 
 describe("the lease rule", () => {
-  const scenarios = InterruptSweep.scenarios(subject)
-  for (const { name, run, skipped } of scenarios) {
-    const test = skipped === undefined ? it.live : it.live.skip
-    test(
-      `an interruption at any step leaks nothing: ${name}${skipped === undefined ? "" : ` (${skipped})`}`,
-      () => Effect.map(run, InterruptSweep.expectClean),
-      timeout
-    )
+  const kinds = [
+    { kind: subject, budgets: undefined },
+    ...[fresh, synchronous, nonBlocking].map((kind) => ({ kind, budgets: [3, 4, 5, 7, 11, 64] }))
+  ]
+  for (const { budgets, kind } of kinds) {
+    for (const { name, run, skipped } of InterruptSweep.scenarios(kind, { budgets })) {
+      const test = skipped === undefined ? it.live : it.live.skip
+      test(
+        `an interruption at any step leaks nothing: ${kind.kind} pool, ${name}${skipped === undefined ? "" : ` (${skipped})`}`,
+        () => Effect.map(run, InterruptSweep.expectClean),
+        timeout
+      )
+    }
   }
 
-  it("a scenario that a kind of pool lacks the traits for is skipped with the reason", () => {
-    const skipped = new Set(scenarios.map(({ skipped }) => skipped))
-    expect(skipped).toContain("a test pool has no reset")
-    expect(scenarios.filter(({ skipped }) => skipped === undefined).length).toBeGreaterThan(25)
+  it("a scenario for which a kind of pool lacks a trait is skipped with the reason", () => {
+    const skipped = (kind: typeof subject) => InterruptSweep.scenarios(kind).map(({ skipped }) => skipped)
+    expect(skipped(subject)).toContain(subject.lacks.reset)
+    expect(skipped(subject)).not.toContain(nonBlocking.lacks.waiting)
+    expect(skipped(nonBlocking)).toContain(nonBlocking.lacks.waiting)
+    expect(skipped(nonBlocking).filter((reason) => reason === undefined).length).toBeGreaterThan(8)
   })
 })
 
