@@ -8,6 +8,11 @@ import { globSync } from "node:fs"
 import { basename, dirname, join } from "node:path"
 import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config"
 
+/** In milliseconds. Long runs (`pnpm test:long`) take as long as they take, but are not to hang for ever. */
+const isLong = process.env["POOL_LONG"] === "1"
+const timeout = isLong ? 3_600_000 : 5000
+const integrationTimeout = isLong ? 3_600_000 : 60_000
+
 const tests = "test/**/*.test.ts"
 const integrationTests = "test/**/*.integration.test.ts"
 
@@ -21,6 +26,7 @@ const projectsOf = (root: string): Array<TestProjectInlineConfiguration> => {
         environment: "node",
         include: [tests],
         exclude: [integrationTests],
+        testTimeout: timeout,
         maxWorkers: "100%",
         sequence: { groupOrder: 1 }
       }
@@ -33,8 +39,8 @@ const projectsOf = (root: string): Array<TestProjectInlineConfiguration> => {
         name: `${name}:integration`,
         environment: "node",
         include: [integrationTests],
-        testTimeout: 60_000,
-        hookTimeout: 60_000,
+        testTimeout: integrationTimeout,
+        hookTimeout: integrationTimeout,
         maxWorkers: 1,
         sequence: { groupOrder: 2 }
       }

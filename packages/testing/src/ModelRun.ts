@@ -221,9 +221,13 @@ const tagOf = (command: Schema.Codec<any, unknown>): string =>
 const failureOf = <P extends Pool.Pool<any, GateFailure>, O, C>(
   kind: Kind<P, O, C>,
   special: Special<P, O, C> | undefined,
-  input: Case<O, C>
+  generated: Case<O, C>
 ): Effect.Effect<ModelFailure> =>
   Effect.gen(function* () {
+    const schema = schemaOf<O, C>(special ?? {})
+    const replay = yield* Effect.orDie(Schema.encodeEffect(schema)(generated))
+    // As it will be read: with its fields in their order.
+    const input = yield* Effect.orDie(Schema.decodeEffect(schema)(replay))
     const { story, violation } = yield* playing(kind, input)
     return new ModelFailure({
       kind: kind.subject.kind,
@@ -232,6 +236,6 @@ const failureOf = <P extends Pool.Pool<any, GateFailure>, O, C>(
       commands: input.commands.map((command) => inWords(command as object)),
       story,
       settings: JSON.stringify({ ...input.settings, ...input.options }),
-      replay: yield* Effect.orDie(Schema.encodeEffect(schemaOf<O, C>(special ?? {}))(input))
+      replay
     })
   })

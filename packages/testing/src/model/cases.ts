@@ -62,7 +62,7 @@ const resize = Schema.TaggedStruct("resize", {
 const suspend = Schema.TaggedStruct("suspend", pace)
 const resume = Schema.TaggedStruct("resume", pace)
 const allWell = Schema.TaggedStruct("allWell", pace)
-const advance = Schema.TaggedStruct("advance", { millis: Schema.Literals([1, 5, 20, 100, 700]) })
+const advance = Schema.TaggedStruct("advance", { millis: Schema.Literals([1, 5, 20, 100, 700, 2500]) })
 const gate = Schema.TaggedStruct("gate", {
   at: Schema.Literals(at),
   gate: Schema.Union([Schema.Literals([...quick, ...slow]), Late]),
@@ -183,7 +183,7 @@ const commandsFor = (lacks: { readonly [T in Trait]?: string }): Array<Plain<Com
   )
   const outcome =
     lacks.time === undefined ? Schema.Union([Schema.Literals([...quick, ...slow]), Late]) : Schema.Literals(quick)
-  const gate = Schema.TaggedStruct("gate", { at: Schema.Literals(mayFail), gate: outcome, ...pace })
+  const gate = Schema.TaggedStruct("gate", { at: Schema.Literals(["create", ...mayFail]), gate: outcome, ...pace })
   return [
     ...times(4, use),
     ...times(2, get),
@@ -197,8 +197,8 @@ const commandsFor = (lacks: { readonly [T in Trait]?: string }): Array<Plain<Com
     resize,
     suspend,
     ...times(3, resume),
-    ...times(2, allWell),
-    ...times(3, gate),
+    allWell,
+    ...times(6, gate),
     ...times(5, advance)
   ]
 }

@@ -112,16 +112,18 @@ export class Look<P extends AnyPool> {
     const live = this.#live
     const hasRoom = lifecycle === "open" && live < max && creating < settings.maxCreating && model.failures === 0
     const { demanding } = model
+    // As it was at the last step, so it was until now.
+    if (now - (this.#leftSince ?? now) > PATIENCE && lacks.retries === undefined) {
+      this.#world.broken(6, `for ${PATIENCE} ms callers were left to work under way while there was room for more`)
+    }
     if (!hasRoom || demanding === 0) {
       this.#leftSince = undefined
       return
     }
+    this.#leftSince ??= now
     const coming = (used - model.hands.size + creating) * settings.concurrency
     if (demanding > coming) {
       this.#world.broken(3, `${demanding} callers wait, ${coming} are served soon, and there is room for more`)
-    }
-    if (now - (this.#leftSince ??= now) > PATIENCE && lacks.retries === undefined) {
-      this.#world.broken(6, `for ${PATIENCE} ms callers were left to work under way while there was room for more`)
     }
   }
 
