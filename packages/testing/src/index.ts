@@ -16,6 +16,8 @@ export * as Gates from "./Gates.ts"
 export * as InterruptSweep from "./InterruptSweep.ts"
 /** Finds what a test leaves behind in its pools. */
 export * as LeakCheck from "./LeakCheck.ts"
+/** Random commands against a pool and a model of what it has to do. */
+export * as ModelRun from "./ModelRun.ts"
 /** A pool in surroundings of its own, in which every trace of it shows. */
 export * as Sandbox from "./Sandbox.ts"
 /** Runs fibers step by step, by hand. */
