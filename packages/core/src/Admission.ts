@@ -237,7 +237,7 @@ export class Admission<A, out E = unknown> {
       }
     }
     this.store.replenish()
-    if (this.#optional > 0 && this.lifecycle === "open" && !this.store.mayOffer()) this.#decline()
+    if (this.#optional > 0 && !this.store.mayOffer()) this.#decline()
   }
 
   /** Ends the wait of everybody in the queue with a failure. */
@@ -271,7 +271,7 @@ export class Admission<A, out E = unknown> {
     this.lifecycle = "suspended"
     this.observer.emit({ _tag: "Suspended" })
     // Who takes part only if an item is idle would now wait.
-    if (this.#optional > 0) this.#decline()
+    this.#decline()
   }
 
   resume(): void {
@@ -314,7 +314,6 @@ export class Admission<A, out E = unknown> {
       if (this.lifecycle !== "closed") {
         this.lifecycle = "closed"
         this.observer.emit({ _tag: "Closing", used: this.used })
-        this.#deadline.clear()
         this.failWaiters(Effect.fail(this.#refusals.closed), "closed")
         this.store.shutdown()
       }
@@ -430,10 +429,10 @@ export class Admission<A, out E = unknown> {
     this.observer.emit({ _tag: "WaitEnded", lease: this.leaseId(lease), waited, outcome })
   }
 
+  /** Ends the wait of who takes part only if an item is idle: one at most, who queued when nobody else did. */
   #decline(): void {
-    for (const { lease } of Array.from(this.waiters)) {
-      if (lease.request.isOptional && lease.state === "waiting")
-        this.#answer(lease, Exit.succeed(Option.none()), "declined")
+    for (const { lease } of this.waiters) {
+      if (lease.request.isOptional) return this.#answer(lease, Exit.succeed(Option.none()), "declined")
     }
   }
 
@@ -454,8 +453,7 @@ export class Admission<A, out E = unknown> {
         Effect.fail(acquireTimeout(this, "queue", now - lease.since, state, this.#warnIfNested(lease)))
       this.#answer(lease, failure, "timeout")
     }
-    const next = this.#deadlines.next()
-    if (next !== Infinity) this.#deadline.set(next)
+    this.#deadline.set(this.#deadlines.next())
   }
 
   /** How many items of this pool the waiting lease's own fiber holds; with a warning if it may wait for itself. */

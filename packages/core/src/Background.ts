@@ -157,7 +157,7 @@ export class Alarm {
     this.#ring = ring
   }
 
-  /** Makes sure that the alarm rings at `at`, in milliseconds of the pool's clock, or before. */
+  /** Makes sure that the alarm rings at `at`, in milliseconds of the pool's clock, or before; `Infinity` asks for nothing. */
   set(at: number): void {
     if (at >= this.#at) return
     this.clear()
