@@ -17,6 +17,7 @@ export class Look<P extends AnyPool> {
   readonly #alive: Array<Item> = []
   #known = 0
   #leftSince: number | undefined = undefined
+  #strandedAt: number | undefined = undefined
   /** How many attempts in a row had failed when this millisecond began. */
   #failures = 0
   #now = 0
@@ -37,6 +38,7 @@ export class Look<P extends AnyPool> {
     this.#atCreation()
     this.#atCounts()
     this.#atItems()
+    this.#atIdle()
     this.#atWaiters()
     for (const what of this.#special(pool)) this.#world.broken("look", what)
   }
@@ -106,6 +108,24 @@ export class Look<P extends AnyPool> {
     }
   }
 
+  /** Time does not pass while somebody could be served: all that was due then has happened. */
+  #atIdle(): void {
+    const { now } = this.#world
+    if (this.#strandedAt !== undefined && now > this.#strandedAt) {
+      this.#world.broken(3, `callers waited while items were idle, for ${now - this.#strandedAt} ms`)
+    }
+    this.#strandedAt = this.#isStranded ? now : undefined
+  }
+
+  /** Somebody waits while an item is idle. One that is being checked is. */
+  get #isStranded(): boolean {
+    const { model, pool, settings } = this.#world
+    const { idle, used } = pool.admission
+    const preparing = used - model.hands.size
+    const mayServe = model.lifecycle === "open" && !settings.steps.includes("check") && idle > 0
+    return mayServe && model.waiting.length > preparing * settings.concurrency
+  }
+
   #atWaiters(): void {
     const { lacks, model, now, pool, settings } = this.#world
     const { creating, lifecycle, max, used } = pool.admission
@@ -134,17 +154,14 @@ export class Look<P extends AnyPool> {
     const { gates, lacks, model, pool, settings } = this.#world
     const { creating, idle, max, used } = pool.admission
     const live = this.#live
-    const { concurrency, maxCreating, steps } = settings
+    const { maxCreating, steps } = settings
     const broken = this.#world.broken.bind(this.#world)
     if (gates.open !== idle + used) broken(2, `${gates.open} items are there, the pool has ${idle + used}`)
     const preparing = used - model.hands.size
     if (preparing > 0 && !steps.includes("validate") && !steps.includes("reset") && !model.isOver) {
       broken(5, `${used} items are used, ${model.hands.size} held`)
     }
-    const isServing = model.lifecycle === "open" && !steps.includes("check")
-    if (isServing && idle > 0 && model.waiting.length > preparing * concurrency) {
-      broken(3, `${model.waiting.length} callers wait while ${idle} items are idle`)
-    }
+    if (this.#isStranded) broken(3, `${model.waiting.length} callers wait while ${idle} items are idle`)
     // The place of one that goes may be filled when it has gone.
     const isShort = live < Math.min(model.min, max) && creating < maxCreating
     if (isShort && model.failures === 0 && !model.isOver && lacks.minimum === undefined) {
