@@ -475,6 +475,34 @@ for (const [kind, Kind] of Object.entries(kinds)) {
       })
     )
 
+    it.effect("a fiber that waits for ever for a second item is told of at once, if all are in use", () =>
+      Effect.gen(function* () {
+        const world = yield* open({ max: 2, acquireTimeout: Infinity })
+        const told: Array<unknown> = []
+        world.admission.observer.listen((event) => event._tag === "NestedAcquire" && told.push(event.held))
+        const nested = Pool.use(world.pool, () => Pool.use(world.pool, () => Effect.void))
+        // Here it waits for something else than itself.
+        const suspended = yield* start(
+          Pool.use(world.pool, () =>
+            Effect.andThen(
+              Pool.suspend(world.pool),
+              Pool.use(world.pool, () => Effect.void)
+            )
+          )
+        )
+        expect(world.admission).toMatchObject({ used: 1, pending: 1 })
+        expect(told).toEqual([])
+        yield* Pool.resume(world.pool)
+        yield* Fiber.join(suspended)
+        const holder = yield* hold(world)
+        const fiber = yield* start(nested)
+        expect(told).toEqual([1])
+        yield* Fiber.interrupt(fiber)
+        yield* holder.release
+        expectAtRest(world)
+      })
+    )
+
     it.effect("resize serves waiters at once, and shrinks as leases end", () =>
       Effect.gen(function* () {
         const world = yield* open({ max: 1 })

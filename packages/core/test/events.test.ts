@@ -74,7 +74,7 @@ describe("the stream of events", () => {
     })
   )
 
-  it.effect("tells what ends a wait: timeout, close", () =>
+  it.effect("tells what ends a wait and how long it was: timeout, close", () =>
     Effect.gen(function* () {
       const { close, pool } = yield* opened
       const reading = yield* fork(Stream.runCollect(Pool.events(pool)))
@@ -83,9 +83,15 @@ describe("the stream of events", () => {
       yield* fork(Effect.exit(Pool.use(pool, () => Effect.void, { acquireTimeout: 50 })))
       yield* TestClock.adjust(50)
       yield* fork(Effect.exit(Pool.use(pool, () => Effect.void)))
+      yield* TestClock.adjust(30)
       yield* close
-      const ended = (yield* Fiber.join(reading)).flatMap((event) => (event._tag === "WaitEnded" ? [event.outcome] : []))
-      assert.deepStrictEqual(ended, ["timeout", "closed"])
+      const ended = (yield* Fiber.join(reading)).flatMap((event) =>
+        event._tag === "WaitEnded" ? [[event.outcome, event.waited]] : []
+      )
+      assert.deepStrictEqual(ended, [
+        ["timeout", 50],
+        ["closed", 30]
+      ])
     })
   )
 
@@ -173,6 +179,10 @@ describe("with nobody listening", () => {
       const { observer } = pool.admission
       assert.isFalse(observer.isListening)
       for (let i = 0; i < 10; i++) yield* Pool.use(pool, () => Effect.void)
+      yield* Pool.suspend(pool)
+      const waiter = yield* fork(Pool.use(pool, () => Effect.void))
+      yield* Fiber.interrupt(waiter)
+      yield* Pool.resume(pool)
       const stop = observer.listen(() => {})
       assert.isTrue(observer.isListening)
       const seen: Array<PoolEvent.PoolEvent> = []

@@ -112,6 +112,23 @@ describe("a lease and its scope", () => {
     })
   )
 
+  it.effect("a get whose scope is closed before it has queued takes nothing", () =>
+    Effect.gen(function* () {
+      const pool = yield* open({ max: 1 })
+      const scope = yield* Scope.make()
+      const { store } = pool
+      const take = store.take.bind(store)
+      // Nothing is there when the lease asks, and there is when it is about to queue.
+      store.take = () => {
+        store.take = take
+        Effect.runFork(Scope.close(scope, Exit.void))
+        return undefined
+      }
+      assert.isTrue(Exit.hasInterrupts(yield* Effect.exit(Scope.provide(Pool.get(pool), scope))))
+      assert.strictEqual(pool.admission.used, 0)
+    })
+  )
+
   it.effect("a get in a scope that is closed already gives back at once what it takes", () =>
     Effect.gen(function* () {
       const pool = yield* open({ max: 1 })
