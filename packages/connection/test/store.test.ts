@@ -28,25 +28,71 @@ describe("validation", () => {
       expectAtRest(world)
     })
   )
+})
 
-  it.effect("that an optional caller waits for is not waited for when the pool is suspended", () =>
+describe("a caller who takes part only if a connection is idle", () => {
+  /** A pool whose idle connection has to be validated first, which somebody waits for already. */
+  const validating = Effect.gen(function* () {
+    const gates = Gates.make()
+    const world = yield* open({ max: 1, acquireTimeout: 1000, validate: gates.onValidate, validateAfterIdle: 0 }, gates)
+    yield* use(world)
+    gates.validate = "hang"
+    const answer = Effect.zip(
+      ConnectionPool.useIfAvailable(world.pool, () => Effect.void),
+      Clock.currentTimeMillis
+    )
+    const caller = yield* Effect.forkChild(answer, { startImmediately: true })
+    expect(counts(world).pending).toBe(1)
+    return { world, answer, caller }
+  })
+
+  it.effect("gets none when the pool is suspended; those who wait behind it keep their place", () =>
+    Effect.gen(function* () {
+      const { answer, caller, world } = yield* validating
+      const behind = yield* hold(world)
+      yield* ConnectionPool.suspend(world.pool)
+      yield* settle
+      expect(yield* Fiber.join(caller)).toEqual([Option.none(), 0])
+      expect(counts(world).pending).toBe(1)
+      // The validation goes on, and who comes now does not wait for it either.
+      expect(yield* answer).toEqual([Option.none(), 0])
+      yield* Fiber.interrupt(behind.fiber)
+      expect(yield* answer).toEqual([Option.none(), 0])
+    })
+  )
+
+  it.effect("gets none when its time is over, which is no timeout", () =>
+    Effect.gen(function* () {
+      const { caller, world } = yield* validating
+      yield* TestClock.adjust(1000)
+      expect(yield* Fiber.join(caller)).toEqual([Option.none(), 1000])
+      expect(world.pool.admission.observer.timeouts).toBe(0)
+    })
+  )
+})
+
+describe("a full queue", () => {
+  it.effect("has nothing made for those it turns away: who waits has seen to that", () =>
     Effect.gen(function* () {
       const gates = Gates.make()
-      const world = yield* open({ max: 1, validate: gates.onValidate, validateAfterIdle: 0 }, gates)
+      const world = yield* open({ max: 2, maxWaiters: 1, reset: gates.onReset }, gates)
+      gates.reset = 100
       yield* use(world)
-      gates.validate = 100
-      const caller = yield* Effect.forkChild(
-        Effect.zip(
-          ConnectionPool.useIfAvailable(world.pool, () => Effect.void),
-          Clock.currentTimeMillis
-        ),
-        { startImmediately: true }
-      )
-      expect(counts(world).pending).toBe(1)
-      yield* ConnectionPool.suspend(world.pool)
+      const waiter = yield* hold(world)
+      yield* Effect.flip(use(world))
+      expect(gates.attempts).toBe(1)
       yield* TestClock.adjust(100)
-      expect(yield* Fiber.join(caller)).toEqual([Option.none(), 0])
-      expectAtRest(world)
+      expect(waiter.got.item?.id).toBe(1)
+      yield* waiter.release
+    })
+  )
+
+  it.effect("without a single place has one made for who comes next", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 2, maxWaiters: 0 })
+      yield* Effect.flip(use(world))
+      yield* settle
+      expect(yield* use(world)).toBe(1)
     })
   )
 })
