@@ -21,16 +21,17 @@ const violation = ({ run }: Contract.Case): Effect.Effect<Contract.ContractViola
   )
 
 describe("the contract suite", () => {
-  for (const [name, fault] of Object.entries(faults)) {
-    const part = typeof fault.breaks === "number" ? `invariant ${fault.breaks} ` : `${fault.breaks}:`
-    it.live(`finds a pool that ${name}, by ${part}`, () =>
+  for (const [name, { breaks, foundBy, subject }] of Object.entries(faults)) {
+    const part = typeof breaks === "number" ? `invariant ${breaks}` : breaks
+    it.live(`finds a pool that ${name}, by ${part}: ${foundBy}`, () =>
       Effect.gen(function* () {
-        let found: string | undefined
-        for (const each of Contract.cases(fault.subject)) {
-          if (found !== undefined || !each.name.startsWith(part) || each.skipped !== undefined) continue
-          if ((yield* violation(each)) !== undefined) found = each.name
-        }
+        const [found] = Contract.cases(subject).filter(
+          (each) => each.name.startsWith(part) && each.name.endsWith(`: ${foundBy}`)
+        )
         assert.isDefined(found)
+        assert.isUndefined(found.skipped)
+        const error = yield* violation(found)
+        assert.instanceOf(error, Contract.ContractViolation)
       })
     )
   }

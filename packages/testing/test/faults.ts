@@ -1,5 +1,5 @@
 /** What a pool can get wrong: each is done to a sound test pool from outside, once it is open. */
-import { type Lease, type Pool, PoolRegistry } from "@effect-pools/core"
+import { type Pool, PoolRegistry } from "@effect-pools/core"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Cause from "effect/Cause"
@@ -41,36 +41,59 @@ const freeze = (target: object, key: string, value: number): void => {
 export interface Fault {
   /** The invariant that a case which catches it belongs to; a name, if it is another part of the contract. */
   readonly breaks: number | string
+  /** The end of that case's name. */
+  readonly foundBy: string
   readonly subject: Subject.Subject<Item>
 }
 
-const fault = (breaks: number | string, sabotage: Sabotage): Fault => ({ breaks, subject: sabotaged(sabotage) })
+const fault = (breaks: number | string, foundBy: string, sabotage: Sabotage): Fault => ({
+  breaks,
+  foundBy,
+  subject: sabotaged(sabotage)
+})
+
+/** What comes back lies idle and is offered to nobody. */
+const returnsToNobody = ({ admission }: TestedPool): void => {
+  let isReturning = false
+  replace(admission, "offer", (offer) => (entry, now) => !isReturning && offer(entry, now))
+  replace(admission.store, "giveBack", (giveBack) => (entry, lease, exit, now) => {
+    isReturning = true
+    giveBack(entry, lease, exit, now)
+    isReturning = false
+  })
+}
 
 export const faults: Record<string, Fault> = {
-  "makes one item more than max": fault(1, ({ admission }) => {
-    Object.defineProperty(admission, "live", {
-      get: () => admission.idle + admission.used + admission.creating + admission.destroying - 1
-    })
-  }),
+  "makes one item more than max": fault(
+    1,
+    "a hundred callers at once never have more than max items",
+    ({ admission }) => {
+      admission.max++
+    }
+  ),
 
-  "forgets that an item which is being destroyed has its place": fault(1, ({ admission }) => {
-    Object.defineProperty(admission, "live", { get: () => admission.idle + admission.used + admission.creating })
-  }),
+  "forgets that an item which is being destroyed has its place": fault(
+    1,
+    "an item that is being destroyed keeps its place until its finalizer has ended",
+    ({ admission }) => {
+      Object.defineProperty(admission, "live", { get: () => admission.idle + admission.used + admission.creating })
+    }
+  ),
 
-  "takes no item away when max shrinks": fault(1, ({ admission }) => {
+  "takes no item away when max shrinks": fault(1, "a smaller max takes idle items away at once", ({ admission }) => {
     admission.store.resized = () => {}
   }),
 
-  "gives an item back twice": fault(2, ({ admission }) => {
+  "gives an item back twice": fault(2, "use gives its item back once on success", ({ admission }) => {
     replace(admission.store, "giveBack", (giveBack) => (entry, lease, exit, now) => {
       giveBack(entry, lease, exit, now)
-      // Only one that lies idle now: anything else would be found at once.
-      if (admission.idle > 0) admission.observer.released++
+      giveBack(entry, lease, exit, now)
     })
   }),
 
   "destroys an item twice": {
     breaks: 2,
+    foundBy: "every item is destroyed once, with one event and one count, when the pool closes",
     subject: {
       ...subject,
       make: (gates, settings) => {
@@ -82,25 +105,26 @@ export const faults: Record<string, Fault> = {
     }
   },
 
-  "keeps the item of a body that died": fault(2, ({ admission }) => {
+  "keeps the item of a body that died": fault(2, "use gives its item back once on defect", ({ admission }) => {
     replace(admission, "giveBack", (giveBack) => (lease, exit) => {
       if (Exit.isSuccess(exit) || !Cause.hasDies(exit.cause)) giveBack(lease, exit)
     })
   }),
 
-  "does not destroy what is idle when it closes": fault(2, ({ admission }) => {
-    replace(admission.store, "shutdown", (shutdown) => () => {
-      const { idle } = admission
-      if (idle === 0) return shutdown()
-      admission.idle = 0
-    })
-  }),
+  "does not destroy what is idle when it closes": fault(
+    2,
+    "every item is destroyed once, with one event and one count, when the pool closes",
+    ({ admission }) => {
+      admission.store.shutdown = () => {
+        admission.idle = 0
+      }
+      admission.store.abandon = () => {}
+    }
+  ),
 
-  "does not hand a returned item to who waits": fault(3, ({ admission }) => {
-    admission.offer = () => false
-  }),
+  "does not hand a returned item to who waits": fault(3, "whoever waits is served when a lease ends", returnsToNobody),
 
-  "resumes without serving anybody": fault(3, ({ admission }) => {
+  "resumes without serving anybody": fault(3, "resume serves everybody who queued", ({ admission }) => {
     let isResuming = false
     replace(admission, "serve", (serve) => () => {
       if (!isResuming) serve()
@@ -112,7 +136,7 @@ export const faults: Record<string, Fault> = {
     })
   }),
 
-  "does not look at who waits when max grows": fault(3, ({ admission }) => {
+  "does not look at who waits when max grows": fault(3, "a larger max serves waiters at once", ({ admission }) => {
     admission.resize = (min, max) => {
       admission.min = min
       admission.max = max
@@ -121,17 +145,18 @@ export const faults: Record<string, Fault> = {
     }
   }),
 
-  "serves who came last": fault(4, ({ admission }) => {
+  "serves who came last": fault(4, "by priority, then first come first served", ({ admission }) => {
     admission.waiters.first = () => Array.from(admission.waiters).at(-1)
   }),
 
-  "ignores priority": fault(4, ({ admission }) => {
+  "ignores priority": fault(4, "by priority, then first come first served", ({ admission }) => {
     replace(admission.waiters, "add", (add) => (waiter) => add(Object.assign(waiter, { priority: 0 })))
   }),
 
-  "lets a newcomer overtake": fault(4, ({ admission }) => {
-    // What comes back lies idle for a moment, and whoever asks in that moment has it.
-    admission.offer = () => false
+  "lets a newcomer overtake": fault(4, "a newcomer in the step in which a lease ends comes after who waits", (pool) => {
+    const { admission } = pool
+    // It is there for whoever asks in this moment.
+    returnsToNobody(pool)
     replace(admission.store, "giveBack", (giveBack) => (entry, lease, exit, now) => {
       giveBack(entry, lease, exit, now)
       queueMicrotask(() => admission.serve())
@@ -145,152 +170,225 @@ export const faults: Record<string, Fault> = {
     })
   }),
 
-  "loses the place of a failed creation": fault(5, ({ admission }) => {
-    replace(admission, "failFirst", (failFirst) => (failure) => {
-      admission.creating++
-      return failFirst(failure)
-    })
-  }),
+  "loses the place of a failed creation": fault(
+    5,
+    "create: fail: callers end, and every place can be had afterwards",
+    ({ admission }) => {
+      replace(admission, "failFirst", (failFirst) => (failure) => {
+        admission.creating++
+        return failFirst(failure)
+      })
+    }
+  ),
 
-  "loses the place of an item whose finalizer fails": fault(5, ({ admission }) => {
-    replace(admission.observer, "emit", (emit) => (event) => {
-      emit(event)
-      if (event._tag === "BackgroundFailure") admission.destroying++
-    })
-  }),
+  "loses the place of an item whose finalizer fails": fault(
+    5,
+    "destroy: fail: callers end, and every place can be had afterwards",
+    ({ admission }) => {
+      replace(admission.observer, "emit", (emit) => (event) => {
+        emit(event)
+        if (event._tag === "BackgroundFailure") admission.destroying++
+      })
+    }
+  ),
 
-  "keeps the place of a waiter that leaves": fault(5, ({ admission }) => {
-    admission.leave = () => {}
-  }),
+  "keeps the place of a waiter that leaves": fault(
+    5,
+    "a waiter that leaves the queue keeps no place",
+    ({ admission }) => {
+      admission.leave = () => {}
+    }
+  ),
 
-  "hands out nothing while an item is being destroyed": fault(6, ({ admission }) => {
-    replace(admission.store, "take", (take) => (now) => (admission.destroying > 0 ? undefined : take(now)))
-    replace(admission.store, "replenish", (replenish) => () => {
-      if (admission.destroying === 0) replenish()
-    })
-  }),
+  "hands out nothing while an item is being destroyed": fault(
+    6,
+    "a finalizer that goes hang holds up neither its caller nor others",
+    ({ admission }) => {
+      replace(admission.store, "take", (take) => (now) => (admission.destroying > 0 ? undefined : take(now)))
+      replace(admission.store, "replenish", (replenish) => () => {
+        if (admission.destroying === 0) replenish()
+      })
+    }
+  ),
 
-  "makes one item at a time": fault(6, ({ admission }) => {
-    replace(admission.store, "replenish", (replenish) => () => {
-      if (admission.creating === 0) {
-        const { max } = admission
-        admission.max = Math.min(max, admission.live + 1)
-        replenish()
-        admission.max = max
-      }
-    })
-  }),
+  "makes one item at a time": fault(
+    6,
+    "a creation that goes hang holds nobody up for whom there is another",
+    ({ admission }) => {
+      replace(admission.store, "replenish", (replenish) => () => {
+        if (admission.creating === 0) {
+          const { max } = admission
+          admission.max = Math.min(max, admission.live + 1)
+          replenish()
+          admission.max = max
+        }
+      })
+    }
+  ),
 
-  "hands out what was invalidated": fault(7, ({ admission }) => {
-    admission.store.invalidate = () => {}
-  }),
+  "hands out what was invalidated": fault(
+    7,
+    "an item that is invalidated in use is not handed out again",
+    ({ admission }) => {
+      admission.store.invalidate = () => {}
+    }
+  ),
 
-  "destroys an invalidated item under its holder": fault(7, ({ admission }) => {
-    admission.store.invalidate = () => admission.store.abandon()
-  }),
+  "destroys an invalidated item under its holder": fault(
+    7,
+    "an item that is invalidated in use is not handed out again",
+    ({ admission }) => {
+      admission.store.invalidate = () => admission.store.abandon()
+    }
+  ),
 
-  "hands an item to two callers": fault(7, ({ admission }) => {
-    let last: Lease.Entry<Item> | undefined
+  "hands an item to two callers": fault(7, "an item is in one hand at a time", ({ admission }) => {
     replace(admission.store, "take", (take) => (now) => {
-      const entry = take(now)
-      if (entry !== undefined) return (last = entry)
-      if (last?.holder === undefined) return undefined
-      admission.used++
-      return last
+      const entry = take(now) ?? Array.from(admission.store.leases(), (lease) => lease.entry)[0]
+      if (entry?.holder !== undefined) admission.used++
+      return entry
     })
   }),
 
-  "counts the deadline from the end of the queue": fault(8, ({ admission }) => {
-    Object.defineProperty(admission, "acquireTimeout", { value: admission.acquireTimeout * 2 })
-  }),
+  "counts the deadline from the end of the queue": fault(
+    8,
+    "waiting for a turn counts, to the millisecond",
+    ({ admission }) => {
+      Object.defineProperty(admission, "acquireTimeout", { value: admission.acquireTimeout * 2 })
+    }
+  ),
 
-  "holds deadlines while suspended": fault(8, ({ admission }) => {
+  "holds deadlines while suspended": fault(8, "they run while the pool is suspended", ({ admission }) => {
     replace(admission.waiters, "add", (add) => (waiter) => {
       if (admission.lifecycle === "suspended") waiter.deadline = Infinity
       add(waiter)
     })
   }),
 
-  "forgets a waiter when it closes": fault(9, ({ admission }) => {
-    replace(admission, "failWaiters", (failWaiters) => (failure, outcome) => {
-      const last = Array.from(admission.waiters).at(-1)
-      if (last !== undefined) admission.waiters.remove(last)
-      failWaiters(failure, outcome)
-    })
-  }),
+  "forgets a waiter when it closes": fault(
+    9,
+    "waiters fail with Closed at once, and are not interrupted",
+    ({ admission }) => {
+      replace(admission, "failWaiters", (failWaiters) => (failure, outcome) => {
+        const last = Array.from(admission.waiters).at(-1)
+        if (last !== undefined) admission.waiters.remove(last)
+        failWaiters(failure, outcome)
+      })
+    }
+  ),
 
-  "interrupts those who wait when it closes": fault(9, ({ admission }) => {
-    replace(admission, "failWaiters", (failWaiters) => (_, outcome) => failWaiters(Effect.interrupt, outcome))
-  }),
+  "interrupts those who wait when it closes": fault(
+    9,
+    "waiters fail with Closed at once, and are not interrupted",
+    ({ admission }) => {
+      replace(admission, "failWaiters", (failWaiters) => (_, outcome) => failWaiters(Effect.interrupt, outcome))
+    }
+  ),
 
-  "never tells that it has closed": fault(9, (pool) => silence(pool, "Closed")),
+  "never tells that it has closed": fault(9, "a pool at rest closes at once", (pool) => silence(pool, "Closed")),
 
-  "stays in the registry": fault(9, () =>
+  "stays in the registry": fault(9, "a pool at rest closes at once", () =>
     Effect.map(PoolRegistry.PoolRegistry, (registry) => {
       Object.assign(registry, { releaseUnsafe: () => {} })
     })
   ),
 
-  "leaves its metrics behind": fault(9, () =>
+  "leaves its metrics behind": fault(9, "a pool at rest closes at once", () =>
     Effect.map(Metric.MetricRegistry, (metrics) => {
       metrics.delete = () => false
     })
   ),
 
-  "leaves a fiber behind": fault(9, ({ admission }) => {
+  "leaves a fiber behind": fault(9, "a pool at rest closes at once", ({ admission }) => {
     admission.background.fork(Effect.uninterruptible(Effect.never))
   }),
 
-  "leaves a timer behind": fault(9, ({ admission }) => {
+  "leaves a timer behind": fault(9, "a pool at rest closes at once", ({ admission }) => {
     admission.background.fork(Effect.uninterruptible(Effect.sleep("365 days")))
   }),
 
-  "lets callers in while it drains": fault(9, ({ admission }) => {
-    admission.drain = () => Effect.sync(() => admission.observer.emit({ _tag: "Draining" }))
-  }),
+  "lets callers in while it drains": fault(
+    9,
+    "drain refuses callers, waits for leases, then closes",
+    ({ admission }) => {
+      admission.drain = () => Effect.sync(() => admission.observer.emit({ _tag: "Draining" }))
+    }
+  ),
 
-  "closes before its leases have ended": fault(9, ({ admission }) => {
-    replace(admission, "drain", (drain) => () => drain(0))
-  }),
+  "closes before its leases have ended": fault(
+    9,
+    "drain refuses callers, waits for leases, then closes",
+    ({ admission }) => {
+      replace(admission, "drain", (drain) => () => drain(0))
+    }
+  ),
 
-  "reads another clock": fault(10, ({ admission }) => {
+  "reads another clock": fault(10, "the times of leases are the clock's", ({ admission }) => {
     const began = Date.now()
     admission.clock.now = () => Date.now() - began
     admission.clock.wall = () => Date.now()
   }),
 
-  "tries to make items without end": fault(11, ({ admission }) => {
+  "tries to make items without end": fault(11, "no attempt is made but for a caller", ({ admission }) => {
     replace(admission, "failFirst", (failFirst) => (failure) => {
       admission.background.after(100, () => admission.store.turnedAway())
       return failFirst(failure)
     })
   }),
 
-  "makes an item for each free place": fault(11, ({ admission }) => {
-    Object.defineProperty(admission, "demanding", { get: () => (admission.pending > 0 ? admission.max : 0) })
-  }),
+  "makes an item for each free place": fault(
+    11,
+    "with capacity left, no more items are under creation than callers wait",
+    ({ admission }) => {
+      Object.defineProperty(admission, "demanding", { get: () => (admission.pending > 0 ? admission.max : 0) })
+    }
+  ),
 
-  "tells no event of a finalizer that fails": fault(12, (pool) => silence(pool, "BackgroundFailure")),
+  "tells no event of a finalizer that fails": fault(
+    12,
+    "a finalizer: fail: is told, and is nothing to the one who held the item",
+    (pool) => silence(pool, "BackgroundFailure")
+  ),
 
-  "logs nothing": fault(12, ({ admission }) => {
-    admission.warn = () => {}
-  }),
+  "logs nothing": fault(
+    12,
+    "a finalizer: fail: is told, and is nothing to the one who held the item",
+    ({ admission }) => {
+      admission.warn = () => {}
+    }
+  ),
 
-  "tells no event of a creation that fails": fault(12, (pool) => silence(pool, "ItemCreateFailed")),
+  "tells no event of a creation that fails": fault(
+    12,
+    "a creation: fail: is an event, a count, and the caller's failure",
+    (pool) => silence(pool, "ItemCreateFailed")
+  ),
 
-  "serves while suspended": fault("suspend", ({ admission }) => {
-    admission.suspend = () => admission.observer.emit({ _tag: "Suspended" })
-  }),
+  "serves while suspended": fault(
+    "suspend",
+    "holds new leases back and does not touch those that are out",
+    ({ admission }) => {
+      admission.suspend = () => admission.observer.emit({ _tag: "Suspended" })
+    }
+  ),
 
-  "miscounts what it made": fault("stats", ({ admission }) => {
+  "miscounts what it made": fault("stats", "agree with the events", ({ admission }) => {
     freeze(admission.observer, "createFailed", 7)
   }),
 
-  "does not count those who are turned away": fault("PoolError", ({ admission }) => {
-    freeze(admission.observer, "exhausted", 0)
-  }),
+  "does not count those who are turned away": fault(
+    "PoolError",
+    "Exhausted says the max of the moment",
+    ({ admission }) => {
+      freeze(admission.observer, "exhausted", 0)
+    }
+  ),
 
-  "answers QueueFull one too late": fault("PoolError", ({ admission }) => {
-    Object.defineProperty(admission, "maxWaiters", { value: admission.maxWaiters + 1 })
-  })
+  "answers QueueFull one too late": fault(
+    "PoolError",
+    "QueueFull says how many may wait, and a place that comes free can be taken",
+    ({ admission }) => {
+      Object.defineProperty(admission, "maxWaiters", { value: admission.maxWaiters + 1 })
+    }
+  )
 }
