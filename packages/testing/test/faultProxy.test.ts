@@ -196,13 +196,25 @@ describe.each(["TCP", "Unix"] as const)("a proxy of %s sockets", (kind) => {
       yield* FaultProxy.throttle(proxy, { bytesPerSecond: Infinity })
       yield* eventually(() => client.size === 3000)
       assert.isTrue(client.received.equals(data))
+      // Nor is a time without bytes.
+      yield* FaultProxy.throttle(proxy, { bytesPerSecond: 1000 })
+      server.send("x")
+      yield* eventually(() => now(proxy).toClient.received === 3001)
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(now(proxy).toClient.sent, 3001)
+      server.send(randomBytes(999))
+      yield* eventually(() => now(proxy).toClient.received === 4000)
+      yield* TestClock.adjust("500 millis")
+      assert.approximately(now(proxy).toClient.sent, 3501, 20)
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(now(proxy).toClient.sent, 4000)
       // Less than a byte at a time.
       yield* FaultProxy.throttle(proxy, { bytesPerSecond: 1 })
       server.send("ab")
-      yield* eventually(() => now(proxy).toClient.received === 3002)
+      yield* eventually(() => now(proxy).toClient.received === 4002)
       yield* TestClock.adjust("1 second")
-      yield* eventually(() => client.size === 3001)
-      assert.strictEqual(now(proxy).toClient.sent, 3001)
+      yield* eventually(() => client.size === 4001)
+      assert.strictEqual(now(proxy).toClient.sent, 4001)
     })
   )
 
@@ -307,16 +319,17 @@ describe.each(["TCP", "Unix"] as const)("a proxy of %s sockets", (kind) => {
       ending.client.socket.end()
       const late = yield* dial(proxy.address)
       late.send("hello?")
+      const silent = yield* dial(proxy.address)
       yield* eventually(() => now(proxy).toServer.lost === 9 + 2_000_000 + 6 && now(proxy).toClient.lost === 9)
-      assert.strictEqual(now(proxy).total, 4)
+      yield* eventually(() => now(proxy).total === 5)
       assert.strictEqual(server.peers.length, 3)
       assert.deepInclude(now(proxy).toServer, { sent: 0 })
-      for (const peer of [idle.client, idle.server, busy.client, busy.server, ending.server, late]) {
+      for (const peer of [idle.client, idle.server, busy.client, busy.server, ending.server, late, silent]) {
         assert.isFalse(peer.hasEnded || peer.isClosed)
       }
       yield* FaultProxy.heal(proxy)
       yield* eventually(() =>
-        [busy.client, ending.client, late].every((peer) => peer.error !== undefined || peer.hasEnded)
+        [busy.client, ending.client, late, silent].every((peer) => peer.error !== undefined || peer.hasEnded)
       )
       yield* eventually(() => [busy.server, ending.server].every((peer) => peer.error !== undefined || peer.hasEnded))
       idle.client.send("still here")
@@ -358,6 +371,29 @@ describe.each(["TCP", "Unix"] as const)("a proxy of %s sockets", (kind) => {
       assert.strictEqual(server.text, "heard")
       assert.deepStrictEqual([client.error, server.error], [undefined, undefined])
     })
+  )
+
+  it.effect(
+    "cuts connections that stall or were lost from the start, and is done with them when both sides close",
+    () =>
+      Effect.gen(function* () {
+        const { connect, proxy } = yield* setUp(kind)
+        const { client, server } = yield* connect
+        yield* FaultProxy.stall(proxy)
+        client.send(randomBytes(3_000_000))
+        yield* eventually(() => now(proxy).toServer.received >= IN_FLIGHT)
+        yield* FaultProxy.cut(proxy)
+        client.socket.end()
+        yield* eventually(() => server.hasEnded && now(proxy).toServer.lost === 3_000_000)
+        server.socket.end()
+        yield* eventually(() => now(proxy).open === 0)
+        yield* FaultProxy.blackhole(proxy)
+        const late = yield* dial(proxy.address)
+        yield* eventually(() => now(proxy).total === 2)
+        yield* FaultProxy.cut(proxy)
+        late.socket.end()
+        yield* eventually(() => late.hasEnded && now(proxy).open === 0)
+      })
   )
 
   it.effect("cuts one direction, which leaves a connection half-open", () =>
@@ -440,8 +476,10 @@ describe.each(["TCP", "Unix"] as const)("a proxy of %s sockets", (kind) => {
         // What is open stays so.
         client.send("x")
         yield* eventually(() => server.size === round + 1)
-        yield* Effect.all([FaultProxy.heal(proxy), FaultProxy.heal(proxy)], { concurrency: 2 })
+        const first = yield* Effect.forkChild(FaultProxy.heal(proxy), { startImmediately: true })
+        yield* FaultProxy.heal(proxy)
         yield* connect
+        yield* Fiber.join(first)
       }
       assert.strictEqual(now(proxy).total, 4)
     })
@@ -498,8 +536,42 @@ describe.each(["TCP", "Unix"] as const)("a proxy of %s sockets", (kind) => {
           yield* eventually(() => true)
         }
         if (kind === "TCP") assert.strictEqual(to.error, "ECONNRESET")
+        assert.strictEqual(now(proxy).failed, 0)
         to.socket.destroy()
       }
+    })
+  )
+
+  it.effect("passes on that one side has broken off after it had ended its stream", () =>
+    Effect.gen(function* () {
+      const { connect } = yield* setUp(kind)
+      const { client, server } = yield* connect
+      client.socket.end()
+      yield* eventually(() => server.hasEnded)
+      if (kind === "TCP") client.socket.resetAndDestroy()
+      else client.socket.destroy()
+      // Who says nothing may never learn that nobody listens.
+      yield* eventually(() => {
+        server.send("x")
+        return server.isClosed
+      })
+      assert.match(String(server.error), /ECONNRESET|EPIPE/)
+    })
+  )
+
+  it.effect("counts as lost what is sent to a side that has broken off", () =>
+    Effect.gen(function* () {
+      const { connect, proxy } = yield* setUp(kind)
+      const { client, server } = yield* connect
+      yield* FaultProxy.stall(proxy, { direction: "toClient" })
+      if (kind === "TCP") server.socket.resetAndDestroy()
+      else server.socket.destroy()
+      yield* eventually(() => {
+        client.send("x")
+        return now(proxy).toServer.lost > 0
+      })
+      assert.isFalse(client.isClosed || client.hasEnded)
+      assert.strictEqual(now(proxy).toServer.sent + now(proxy).toServer.lost, now(proxy).toServer.received)
     })
   )
 
@@ -585,27 +657,30 @@ describe("a proxy", () => {
   )
 
   it.effect("draws its jitter from Random, so that a seed repeats it", () => {
-    const arrivals = Effect.gen(function* () {
-      const { connect, proxy } = yield* setUp("TCP")
-      yield* FaultProxy.delay(proxy, { latency: 0, jitter: "100 millis" })
-      const { client } = yield* connect
-      const times: Array<number> = []
-      for (let n = 1; n <= 10; n++) {
-        client.send("x")
-        yield* eventually(() => now(proxy).toServer.received === n)
-        let waited = 0
-        while (now(proxy).toServer.sent < n) {
-          waited++
-          yield* TestClock.adjust("1 millis")
+    const arrivals = (isUnsteady: boolean) =>
+      Effect.gen(function* () {
+        const { connect, proxy } = yield* setUp("TCP")
+        yield* FaultProxy.delay(proxy, { latency: 0, jitter: "100 millis" })
+        const { client } = yield* connect
+        const times: Array<number> = []
+        for (let n = 1; n <= 10; n++) {
+          client.send("x")
+          yield* eventually(() => now(proxy).toServer.received === n)
+          let waited = 0
+          while (now(proxy).toServer.sent < n) {
+            waited++
+            // What is under way keeps the luck that it had.
+            if (isUnsteady) yield* FaultProxy.throttle(proxy, { bytesPerSecond: Infinity })
+            yield* TestClock.adjust("1 millis")
+          }
+          times.push(waited)
         }
-        times.push(waited)
-      }
-      return times
-    }).pipe(Effect.scoped)
+        return times
+      }).pipe(Effect.scoped)
     return Effect.gen(function* () {
-      const first = yield* Random.withSeed(arrivals, "a")
-      assert.deepStrictEqual(yield* Random.withSeed(arrivals, "a"), first)
-      assert.notDeepEqual(yield* Random.withSeed(arrivals, "b"), first)
+      const first = yield* Random.withSeed(arrivals(false), "a")
+      assert.deepStrictEqual(yield* Random.withSeed(arrivals(true), "a"), first)
+      assert.notDeepEqual(yield* Random.withSeed(arrivals(false), "b"), first)
       assert.isAbove(new Set(first).size, 5)
       assert.isAtMost(Math.max(...first), 101)
     })
@@ -630,6 +705,20 @@ describe("a proxy", () => {
       const client = yield* dial(proxy.address)
       yield* eventually(() => server.peers.length === 1)
       assert.strictEqual(client.error, undefined)
+    })
+  )
+
+  it.effect("closes in the middle of being healed", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const proxy = yield* Scope.provide(FaultProxy.make({ upstream: { port: 1 } }), scope)
+      yield* FaultProxy.refuse(proxy)
+      const healing = yield* Effect.forkChild(FaultProxy.heal(proxy), { startImmediately: true })
+      yield* Scope.close(scope, Exit.void)
+      yield* Fiber.join(healing)
+      const client = yield* dial(proxy.address)
+      yield* eventually(() => client.isClosed)
+      assert.strictEqual(client.error, "ECONNREFUSED")
     })
   )
 
