@@ -7,11 +7,10 @@ import * as Contract from "../src/Contract.ts"
 import { faults } from "./faults.ts"
 import { subject } from "./subject.ts"
 
-/** Runs a case on its own; what it found, if it found something. A broken pool may well let a case wait for ever. */
+/** Runs a case on its own; what it found, if it found something. */
 const violation = ({ run }: Contract.Case): Effect.Effect<Contract.ContractViolation | undefined> =>
   Effect.scoped(run).pipe(
     Effect.provide(TestClock.layer()),
-    Effect.timeout("1 second"),
     Effect.exit,
     Effect.provideService(Logger.CurrentLoggers, new Set()),
     Effect.map((exit) => {

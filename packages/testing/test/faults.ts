@@ -331,7 +331,7 @@ export const faults: Record<string, Fault> = {
 
   "tries to make items without end": fault(11, "no attempt is made but for a caller", ({ admission }) => {
     replace(admission, "failFirst", (failFirst) => (failure) => {
-      admission.background.after(100, () => admission.store.turnedAway())
+      admission.background.after(1000, () => admission.store.turnedAway())
       return failFirst(failure)
     })
   }),
