@@ -70,13 +70,13 @@ export class Creation<A, E> {
     return creating === 0 && !this.#isDeciding && now >= (isForWaiter ? this.#retryAt : this.#refillAt)
   }
 
-  /** The failure that callers are answered with, while nothing can be created. */
-  failure(): Effect.Effect<never, E> | undefined {
+  /** The failure that callers are answered with, once there has been one. */
+  failure(): Effect.Effect<never, E> {
     // Where failures of the pool itself (a creation that took too long) stand beside E, both are in the error channel.
-    const cause = this.#supply.lastFailure
-    return cause === undefined ? undefined : Effect.failCause(cause as Cause.Cause<E>)
+    return Effect.failCause(this.#supply.lastFailure as Cause.Cause<E>)
   }
 
+  /** The same in words. */
   lastFailure(): string | undefined {
     const cause = this.#supply.lastFailure
     return cause === undefined ? undefined : Observer.inWords(cause)

@@ -318,7 +318,7 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
   }
 
   lastCreateFailure(): string | undefined {
-    return this.creation.failures > 0 ? this.creation.lastFailure() : undefined
+    return this.creation.lastFailure()
   }
 
   #created(value: A, scope: Scope.Closeable, now: number, took: number): void {
