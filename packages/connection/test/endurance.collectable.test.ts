@@ -41,7 +41,7 @@ const closedPool = (keep: (pool: object) => void): Effect.Effect<Watched> =>
     const pool = yield* Effect.provideService(Effect.orDie(ConnectionPool.make(options)), Scope.Scope, scope)
     keep(pool)
     const stop = pool.admission.observer.listen(() => {})
-    const connection = yield* ConnectionPool.use(pool, Effect.succeed)
+    const connection = yield* Effect.orDie(ConnectionPool.use(pool, Effect.succeed))
     const body = () => Effect.never
     const holder = yield* Effect.forkDetach(ConnectionPool.use(pool, body), { startImmediately: true })
     const waiter = yield* Effect.forkDetach(ConnectionPool.use(pool, body), { startImmediately: true })
