@@ -137,4 +137,23 @@ describe("invariant 9 (close completes)", () => {
       expectExactlyOnce(gates, 0)
     })
   )
+
+  it.effect("a drain goes on when nothing is out, though what was being reset takes its time to go", () =>
+    Effect.gen(function* () {
+      const gates = Gates.make()
+      const world = yield* open({ min: 2, max: 2, reset: gates.onReset }, gates)
+      yield* settle
+      gates.reset = 10
+      gates.destroy = "hang"
+      const holder = yield* hold(world)
+      yield* holder.release
+      const drain = yield* start(ConnectionPool.drain(world.pool))
+      expect(counts(world)).toEqual({ idle: 1, used: 1, creating: 0, destroying: 0, pending: 0 })
+      yield* TestClock.adjust(10)
+      expect(counts(world)).toEqual({ idle: 0, used: 0, creating: 0, destroying: 2, pending: 0 })
+      gates.destroy = "ok"
+      yield* TestClock.adjust("5 seconds")
+      yield* Fiber.join(drain)
+    })
+  )
 })

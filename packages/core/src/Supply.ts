@@ -130,6 +130,8 @@ export class Supply<A, E> {
       observer.emit({ _tag: "ItemDestroyed", item: item.id, reason, age })
       ended?.()
     })
+    // It may have been the last that was out; its end may take a while.
+    this.#admission.changed()
   }
 
   /** Calls off the attempts under way. */
