@@ -16,7 +16,9 @@ export class Look<P extends AnyPool> {
   #allowed: number
   readonly #alive: Array<Item> = []
   #known = 0
+  /** Since when callers have been left to work under way, and how much had been started for them. */
   #leftSince: number | undefined = undefined
+  #attempts = 0
   #strandedAt: number | undefined = undefined
   /** How many attempts in a row had failed when this millisecond began. */
   #failures = 0
@@ -127,7 +129,7 @@ export class Look<P extends AnyPool> {
   }
 
   #atWaiters(): void {
-    const { lacks, model, now, pool, settings } = this.#world
+    const { gates, lacks, model, now, pool, settings } = this.#world
     const { creating, lifecycle, max, used } = pool.admission
     const live = this.#live
     const hasRoom = lifecycle === "open" && live < max && creating < settings.maxCreating && model.failures === 0
@@ -136,11 +138,14 @@ export class Look<P extends AnyPool> {
     if (now - (this.#leftSince ?? now) > PATIENCE && lacks.retries === undefined) {
       this.#world.broken(6, `for ${PATIENCE} ms callers were left to work under way while there was room for more`)
     }
+    const isHelped = gates.attempts > this.#attempts
+    this.#attempts = gates.attempts
     if (!hasRoom || demanding === 0) {
       this.#leftSince = undefined
       return
     }
-    this.#leftSince ??= now
+    if (isHelped) this.#leftSince = now
+    else this.#leftSince ??= now
     const coming = (used - model.hands.size + creating) * settings.concurrency
     if (demanding > coming) {
       this.#world.broken(3, `${demanding} callers wait, ${coming} are served soon, and there is room for more`)
