@@ -145,6 +145,8 @@ export class World<P extends AnyPool> {
 
   /** Goes on until nothing is left to do before `millis` have passed. */
   async advance(millis: number): Promise<void> {
+    // What was done outside of a fiber may be due as a microtask, before time passes.
+    if (millis > 0) await this.#run(() => false, this.now)
     const horizon = this.now + millis
     await this.#run(() => false, horizon)
     this.runtime.now = horizon
