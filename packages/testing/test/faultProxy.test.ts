@@ -82,6 +82,11 @@ describe.each(["TCP", "Unix"] as const)("a proxy of %s sockets", (kind) => {
       yield* eventually(() => client.isClosed && server.isClosed && now(proxy).open === 0)
       assert.strictEqual(client.error, undefined)
       assert.strictEqual(server.error, undefined)
+      const other = yield* connect
+      other.server.socket.end()
+      yield* eventually(() => other.client.hasEnded)
+      other.client.send("and yet")
+      yield* eventually(() => other.server.text === "and yet")
     })
   )
 
@@ -360,6 +365,7 @@ describe.each(["TCP", "Unix"] as const)("a proxy of %s sockets", (kind) => {
       client.send("unheard")
       yield* eventually(() => now(proxy).toServer.received === 12)
       yield* FaultProxy.cut(proxy)
+      assert.strictEqual(now(proxy).toServer.lost, 7)
       yield* eventually(() => client.hasEnded && server.hasEnded)
       // Who talks on talks to nobody, until both have closed.
       client.send("too late")
@@ -515,6 +521,7 @@ describe.each(["TCP", "Unix"] as const)("a proxy of %s sockets", (kind) => {
       client.socket.destroy()
       yield* eventually(() => now(proxy).open === 0)
       assert.deepInclude(now(proxy), { total: 1, failed: 1 })
+      assert.strictEqual(now(proxy).toServer.sent, 0)
     })
   )
 

@@ -113,7 +113,6 @@ export class Pipe {
   change(change: Partial<Conditions>): void {
     if (this.#isStopped) return
     this.#conditions = { ...this.#conditions, ...change }
-    this.#lineFreeAt = undefined
     if (this.#hasLost && !this.#conditions.isBlackhole) this.#owner.inconsistent()
     else this.#pump()
   }
