@@ -305,6 +305,40 @@ for (const [kind, Kind] of Object.entries(kinds)) {
       })
     )
 
+    it.effect("a timeout tells of the oldest lease: its age, and its place while that is tracked", () =>
+      Effect.gen(function* () {
+        const world = yield* open({ max: 3, acquireTimeout: 100 })
+        world.admission.trackCallSites()
+        yield* TestClock.adjust(5000)
+        const holders = [yield* hold(world)]
+        for (const age of [300, 200]) {
+          yield* TestClock.adjust(age)
+          holders.push(yield* hold(world))
+        }
+        const caller = yield* start(Effect.flip(Pool.use(world.pool, () => Effect.void)))
+        yield* TestClock.adjust(100)
+        const explanation = { oldestLease: 600, oldestLeaseTakenAt: expect.stringContaining("admission.test.ts") }
+        expect(yield* Fiber.join(caller)).toMatchObject({ reason: { explanation } })
+        for (const { release } of holders) yield* release
+      })
+    )
+
+    it.live("many that are served in a row leave timers and sockets their turn", () =>
+      Effect.gen(function* () {
+        const world = yield* open({ max: 1 })
+        const holder = yield* hold(world)
+        let served = 0
+        const callers = yield* Effect.forEach(Array.from({ length: 3000 }), () =>
+          start(Pool.use(world.pool, body(Effect.sync(() => served++))))
+        )
+        const turn = new Promise<number>((resolve) => setImmediate(() => resolve(served)))
+        yield* holder.release
+        for (const caller of callers) yield* Fiber.join(caller)
+        expect(yield* Effect.promise(() => turn)).toBeLessThan(3000)
+        expect(served).toBe(3000)
+      })
+    )
+
     it.effect("takes part only if an item is there: never waits", () =>
       Effect.gen(function* () {
         const world = yield* open({ max: 1 })

@@ -125,6 +125,16 @@ describe("make", () => {
     )
     assert.strictEqual(Error.stackTraceLimit, limit)
   })
+
+  it("works where the limit cannot be set", () => {
+    const limit = Object.getOwnPropertyDescriptor(Error, "stackTraceLimit")!
+    Object.defineProperty(Error, "stackTraceLimit", { ...limit, writable: false })
+    try {
+      assert.strictEqual(PoolError.make(() => new PoolError.Closed({ pool: "db" })).pool, "db")
+    } finally {
+      Object.defineProperty(Error, "stackTraceLimit", limit)
+    }
+  })
 })
 
 describe("a pool's own errors", () => {

@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import { fork, open } from "./fake.ts"
@@ -17,7 +18,7 @@ const kept = ({ state }: Scope.Scope): number => {
 const busy = Effect.gen(function* () {
   const pool = yield* open({ max: 1, acquireTimeout: 1000 })
   const holder = yield* fork(Pool.use(pool, () => Effect.never))
-  return { pool, release: Fiber.interrupt(holder) }
+  return { pool, holder, release: Fiber.interrupt(holder) }
 })
 
 /** A scope with as many finalizers in it, which note the order in which they run. */
@@ -56,6 +57,7 @@ describe("a lease and its scope", () => {
         const caller = yield* fork(Scope.provide(Pool.get(pool), scope))
         yield* Fiber.interrupt(caller)
         assert.strictEqual(kept(scope), others)
+        assert.strictEqual(pool.admission.pending, 0)
       })
     )
 
@@ -126,6 +128,39 @@ describe("a lease and its scope", () => {
       }
       assert.isTrue(Exit.hasInterrupts(yield* Effect.exit(Scope.provide(Pool.get(pool), scope))))
       assert.strictEqual(pool.admission.used, 0)
+    })
+  )
+
+  it.effect("a get that is interrupted in the step that serves it gives back, and leaves nothing in its scope", () =>
+    Effect.gen(function* () {
+      const { holder, pool } = yield* busy
+      const { scope } = yield* scopeWith(1)
+      const caller = yield* fork(Scope.provide(Pool.get(pool), scope))
+      holder.interruptUnsafe()
+      assert.deepInclude(pool.admission, { used: 1, pending: 0 })
+      caller.interruptUnsafe()
+      assert.isTrue(Exit.hasInterrupts(yield* Fiber.await(caller)))
+      assert.strictEqual(pool.admission.used, 0)
+      assert.strictEqual(kept(scope), 1)
+    })
+  )
+
+  it.effect("a get whose scope is closed in the step that serves it is interrupted, not given the item", () =>
+    Effect.gen(function* () {
+      const { holder, pool } = yield* busy
+      const scope = yield* Scope.make()
+      const caller = yield* fork(Scope.provide(Pool.get(pool), scope))
+      holder.interruptUnsafe()
+      Effect.runFork(Scope.close(scope, Exit.void))
+      assert.isTrue(Exit.hasInterrupts(yield* Fiber.await(caller)))
+      assert.strictEqual(pool.admission.used, 0)
+    })
+  )
+
+  it.effect("an optional get takes an idle item for its scope", () =>
+    Effect.gen(function* () {
+      const pool = yield* open({ max: 1 })
+      assert.deepStrictEqual(yield* Effect.scoped(Pool.getIfAvailable(pool)), Option.some("item 1"))
     })
   )
 
