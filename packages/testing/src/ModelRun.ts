@@ -129,10 +129,10 @@ export class ModelFailure extends Data.TaggedError("ModelFailure")<{
  * const no = "a pool of fakes"
  * const subject = Subject.make({
  *   kind: "test",
- *   make: (gates, { steps: _, concurrency: _1, maxCreating: _2, ...settings }) =>
+ *   make: (gates, { concurrency: _sharers, maxCreating: _limit, steps: _steps, ...settings }) =>
  *     TestPool.make({ ...settings, acquire: gates.make }),
  *   item: (item) => item,
- *   lacks: { retries: no, validation: no, reset: no, checks: no, sharing: no }
+ *   lacks: { creationLimit: no, retries: no, validation: no, reset: no, checks: no, sharing: no }
  * })
  *
  * const program = Effect.gen(function*() {
