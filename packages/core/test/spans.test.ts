@@ -1,8 +1,10 @@
 import { Pool } from "@effect-pools/core"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import * as TestClock from "effect/testing/TestClock"
 import { fork, open } from "./fake.ts"
@@ -80,6 +82,24 @@ describe("spans", () => {
       const { pool } = yield* busy
       const answer = yield* Effect.withSpan(Effect.scoped(Pool.getIfAvailable(pool)), "request").pipe(provide)
       assert.deepStrictEqual(answer, Option.none())
+    })
+  )
+
+  it.effect("a scope that is closed as the span of the wait ends takes the item along, which nobody gets", () =>
+    Effect.gen(function* () {
+      const { pool, release } = yield* busy
+      const scope = yield* Scope.make()
+      class Span extends Tracer.NativeSpan {
+        override end(time: bigint, exit: Exit.Exit<unknown, unknown>): void {
+          super.end(time, exit)
+          if (this.name === "pool.wait") Effect.runFork(Scope.close(scope, Exit.void))
+        }
+      }
+      const get = Effect.withSpan(Scope.provide(Pool.get(pool), scope), "request")
+      const caller = yield* fork(get.pipe(Effect.withTracer(Tracer.make({ span: (options) => new Span(options) }))))
+      yield* release
+      assert.isTrue(Exit.hasInterrupts(yield* Fiber.await(caller)))
+      assert.strictEqual(pool.admission.used, 0)
     })
   )
 
