@@ -113,6 +113,8 @@ export const onPool = <A>(
     Effect.gen(function* () {
       const { gates, pool } = stage
       const wrong = [...wrongAtRest(pool, gates), ...audit(pool, gates)]
+      const { max } = stage.settings
+      if (max !== undefined && gates.most > max) wrong.push(`there were ${gates.most} items at a time`)
       gates.allWell()
       yield* Pool.resume(pool)
       wrong.push(...(yield* everyPlaceWorks(stage)))

@@ -50,6 +50,9 @@ const getIfAvailable = <A>({ body, pool }: PoolStage<A>) =>
   )
 const useIfAvailable = <A>({ body, pool }: PoolStage<A>) => Pool.useIfAvailable(pool, body(Effect.yieldNow))
 
+const useInvalidating = <A>({ body, pool, subject }: PoolStage<A>) =>
+  subject.use(pool, (value) => body(Effect.andThen(Pool.invalidate(pool, value), Effect.yieldNow))(value))
+
 const atOnce = <A>(): Array<StandardScenario<A>> => [
   { name: "use, served at once", needs: ["reuse"], prepare: warm, program: use },
   { name: "get, served at once", needs: ["reuse"], prepare: warm, program: get },
@@ -67,8 +70,19 @@ const atOnce = <A>(): Array<StandardScenario<A>> => [
   {
     name: "use, its item invalidated",
     needs: [],
+    program: useInvalidating
+  },
+  {
+    name: "use, its item invalidated, whose end fails",
+    needs: [],
+    prepare: gated({ destroy: "fail" }, nothing),
+    program: useInvalidating
+  },
+  {
+    name: "use, its body dies",
+    needs: [],
     program: ({ body, pool, subject }) =>
-      subject.use(pool, (value) => body(Effect.andThen(Pool.invalidate(pool, value), Effect.yieldNow))(value))
+      Effect.exit(subject.use(pool, body(Effect.andThen(Effect.yieldNow, Effect.die("body")))))
   },
   { name: "getIfAvailable", needs: ["reuse"], prepare: warm, program: getIfAvailable },
   { name: "useIfAvailable", needs: ["reuse"], prepare: warm, program: useIfAvailable },

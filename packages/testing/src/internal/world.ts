@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Metric from "effect/Metric"
 import * as Random from "effect/Random"
+import * as References from "effect/References"
 import { pseudoRandom } from "./pseudoRandom.ts"
 import { StepRuntime } from "../StepRuntime.ts"
 
@@ -17,7 +18,7 @@ export class World {
   readonly #metrics: ReadonlyMap<string, unknown>
   #fibers = 0
 
-  constructor(maxOpsBeforeYield?: number, seed = 1) {
+  constructor(maxOpsBeforeYield?: number, seed = 1, isTraced = true) {
     this.runtime = new StepRuntime(maxOpsBeforeYield)
     const registry = Context.get(this.runtime.context, PoolRegistry.PoolRegistry)
     this.registry = {
@@ -38,6 +39,7 @@ export class World {
         nextDoubleUnsafe: random,
         nextIntUnsafe: () => Math.floor(random() * Number.MAX_SAFE_INTEGER)
       }),
+      Context.add(References.TracerEnabled, isTraced),
       Context.add(Metric.FiberRuntimeMetrics, {
         recordFiberStart: () => void this.#fibers++,
         recordFiberEnd: () => void this.#fibers--
