@@ -108,16 +108,16 @@ describe(`${DAYS} days`, { timeout: isLong ? 3_600_000 : 120_000 }, () => {
     })
   )
 
-  it.effect("of keep-alive: nobody lies idle for longer without a sign of life", () =>
+  it.effect("of keep-alive, or a fifth of them: nothing lies idle for longer without a sign of life", () =>
     Effect.gen(function* () {
       const keepAlive = 2 * MINUTE
-      const { checks, wrong } = yield* live(DAYS, { ...promises, keepAlive }, (gates) => ({
+      const { checks, wrong } = yield* live(DAYS / 5, { ...promises, keepAlive }, (gates) => ({
         keepAlive,
         validate: gates.onValidate,
         health: false
       }))
       assert.deepStrictEqual(wrong, [])
-      assert.isAbove(checks, (DAYS * 24 * HOUR) / keepAlive)
+      assert.isAbove(checks, (DAYS * 24 * HOUR) / 5 / keepAlive)
     })
   )
 

@@ -28,7 +28,7 @@ export const leases: ReadonlyArray<Case> = [
   {
     name: "get in a scope",
     unit: "lease",
-    units: 400_000,
+    units: 200_000,
     bound: 1,
     keeps: "leases",
     prepare: Effect.map(open({ max: 10 }), (pool) => many(Effect.scoped(ConnectionPool.get(pool))))
@@ -36,7 +36,7 @@ export const leases: ReadonlyArray<Case> = [
   {
     name: "use by 100 fibers on 10 connections",
     unit: "lease",
-    units: 400_000,
+    units: 200_000,
     bound: 1,
     keeps: "waiters",
     prepare: Effect.map(open({ max: 10 }), (pool) => together(100, ConnectionPool.use(pool, yielding)))
