@@ -70,7 +70,7 @@ const sleepsIn = (days: number, options: (gates: Gates.Gates) => Options) =>
 
 const forever: Options = { idleTimeout: Infinity, maxLifetime: Infinity, health: false }
 
-describe(`a pool at rest for ${DAYS} days`, () => {
+describe(`a pool at rest for ${DAYS} days`, { timeout: isLong ? 600_000 : 60_000 }, () => {
   it.effect("does not sleep once if nothing is open", () =>
     Effect.gen(function* () {
       const nothing = yield* sleepsIn(DAYS, (gates) => ({
