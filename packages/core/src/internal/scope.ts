@@ -33,5 +33,5 @@ export const removeFinalizerUnsafe = (scope: Scope.Scope, key: object): void => 
   const state = scope.state
   if (state._tag !== "Open") return
   if (state.finalizerKey === key) scope.state = { _tag: "Empty" }
-  else if (state.finalizers?.delete(key) === true && state.finalizers.size === 0) scope.state = { _tag: "Empty" }
+  else state.finalizers?.delete(key)
 }
