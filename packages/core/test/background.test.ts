@@ -1,34 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Logger from "effect/Logger"
 import * as TestClock from "effect/testing/TestClock"
 import { Alarm, Background, Tasks } from "../src/Background.ts"
 import * as CoarseClock from "../src/CoarseClock.ts"
+import { countingSleeps } from "./fake.ts"
 
 /** A background whose sleeps are counted. */
 const make = Effect.gen(function* () {
-  const clock = yield* Clock.Clock
-  const asleep = { count: 0 }
-  const counting: Clock.Clock = {
-    currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe(),
-    currentTimeMillis: clock.currentTimeMillis,
-    currentTimeNanosUnsafe: () => clock.currentTimeNanosUnsafe(),
-    currentTimeNanos: clock.currentTimeNanos,
-    monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
-    monotonicTimeNanos: clock.monotonicTimeNanos,
-    sleep: (duration) =>
-      Effect.suspend(() => {
-        asleep.count++
-        return Effect.ensuring(
-          clock.sleep(duration),
-          Effect.sync(() => asleep.count--)
-        )
-      })
-  }
-  const context = yield* Effect.provideService(Effect.context<never>(), Clock.Clock, counting)
-  return { background: new Background(context), clock: CoarseClock.make(counting), asleep }
+  const { asleep, context } = yield* countingSleeps
+  return { background: new Background(context), clock: CoarseClock.make(Context.get(context, Clock.Clock)), asleep }
 })
 
 /** An effect that takes its time, which says how many milliseconds it needs to react to its interruption. */
@@ -133,7 +117,8 @@ describe("an effect of the user's, run in the background", () => {
         yield* TestClock.adjust(250)
         if (end !== undefined) stop(end)
         yield* TestClock.adjust(9750)
-        stop(0)
+        stop(100)
+        yield* TestClock.adjust(1000)
         assert.deepStrictEqual(seen, calls as never)
         assert.strictEqual(asleep.count, 0)
       })

@@ -1,4 +1,5 @@
 import { Pool, type Admission, type Lease, type Store } from "@effect-pools/core"
+import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 
@@ -105,3 +106,27 @@ export const open = (given: Given = {}) =>
   })
 
 export const fork = Effect.forkScoped({ startImmediately: true })
+
+/** The test's context and a count of those who sleep in it, which tells of timers that are left behind. */
+export const countingSleeps = Effect.gen(function* () {
+  const clock = yield* Clock.Clock
+  const asleep = { count: 0 }
+  const counting: Clock.Clock = {
+    currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe(),
+    currentTimeMillis: clock.currentTimeMillis,
+    currentTimeNanosUnsafe: () => clock.currentTimeNanosUnsafe(),
+    currentTimeNanos: clock.currentTimeNanos,
+    monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
+    monotonicTimeNanos: clock.monotonicTimeNanos,
+    sleep: (duration) =>
+      Effect.suspend(() => {
+        asleep.count++
+        return Effect.ensuring(
+          clock.sleep(duration),
+          Effect.sync(() => asleep.count--)
+        )
+      })
+  }
+  const context = yield* Effect.provideService(Effect.context<never>(), Clock.Clock, counting)
+  return { asleep, context }
+})
