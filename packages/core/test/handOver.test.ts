@@ -1,0 +1,23 @@
+import { Pool } from "@effect-pools/core"
+import { assert, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import { fork, open } from "./fake.ts"
+
+const immediates = () => process.getActiveResourcesInfo().filter((resource) => resource === "Immediate").length
+
+const isNone = (count: number) => count === 0
+
+it.live("when all who were served have been woken, nothing is left to be done in the next turn", () =>
+  Effect.gen(function* () {
+    const pool = yield* open({ max: 1 })
+    const holder = yield* fork(Pool.use(pool, () => Effect.never))
+    const callers = yield* Effect.forEach(Array.from({ length: 2000 }), () => fork(Pool.use(pool, () => Effect.void)))
+    yield* Fiber.interrupt(holder)
+    for (const caller of callers) yield* Fiber.join(caller)
+    // Others in this process may have something to do in the next turn, but not in each of a hundred.
+    const turn = Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 1)))
+    const left = yield* Effect.repeat(Effect.andThen(turn, Effect.sync(immediates)), { until: isNone, times: 100 })
+    assert.strictEqual(left, 0)
+  })
+)
