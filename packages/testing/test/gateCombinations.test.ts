@@ -1,6 +1,7 @@
 import { GateCombinations } from "@effect-pools/testing"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { faults } from "./faults.ts"
 import { fresh, nonBlocking, synchronous } from "./kinds.ts"
 import { subject } from "./subject.ts"
 
@@ -55,4 +56,42 @@ describe("the combinations", () => {
     const report = { combinations: 0, plays: 0, cancellations: 0, observations: 0, begun, faults: [] }
     expect(() => GateCombinations.expectSound(report)).toThrow("no combination")
   })
+})
+
+describe("the combinations find a pool that", () => {
+  for (const name of [
+    "makes one item more than max",
+    "forgets that an item which is being destroyed has its place",
+    "takes no item away when max shrinks",
+    "gives an item back twice",
+    "destroys an item twice",
+    "keeps the item of a body that died",
+    "does not destroy what is idle when it closes",
+    "does not hand a returned item to who waits",
+    "resumes without serving anybody",
+    "does not look at who waits when max grows",
+    "loses the place of a failed creation",
+    "loses the place of an item whose finalizer fails",
+    "keeps the place of a waiter that leaves",
+    "hands out what was invalidated",
+    "destroys an invalidated item under its holder",
+    "hands an item to two callers",
+    "forgets a waiter when it closes",
+    "interrupts those who wait when it closes",
+    "stays in the registry",
+    "leaves its metrics behind",
+    "leaves a fiber behind",
+    "leaves a timer behind",
+    "lets callers in while it drains",
+    "closes before its leases have ended",
+    "serves while suspended"
+  ]) {
+    it.live(name, () =>
+      Effect.gen(function* () {
+        const report = yield* GateCombinations.run(faults[name]!.subject, { plays: 4 })
+        expect(report.faults.length).toBeGreaterThan(0)
+        expect(() => GateCombinations.expectSound(report)).toThrow(GateCombinations.FaultsFound)
+      })
+    )
+  }
 })

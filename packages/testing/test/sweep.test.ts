@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
+import { faults } from "./faults.ts"
 import { fresh, nonBlocking, synchronous } from "./kinds.ts"
 import { subject } from "./subject.ts"
 
@@ -13,11 +14,12 @@ const timeout = 60_000
 
 describe("the lease rule", () => {
   const kinds = [
-    { kind: subject, budgets: undefined },
-    ...[fresh, synchronous, nonBlocking].map((kind) => ({ kind, budgets: [3, 4, 5, 7, 11, 64] }))
+    // All of them are for the pools that applications use.
+    { kind: subject, budgets: [3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 17, 20, 24, 32, 48, 64], pairs: 60 },
+    ...[fresh, synchronous, nonBlocking].map((kind) => ({ kind, budgets: [3, 4, 5, 7, 11, 64], pairs: 30 }))
   ]
-  for (const { budgets, kind } of kinds) {
-    for (const { name, run, skipped } of InterruptSweep.scenarios(kind, { budgets })) {
+  for (const { budgets, kind, pairs } of kinds) {
+    for (const { name, run, skipped } of InterruptSweep.scenarios(kind, { budgets, pairs })) {
       const test = skipped === undefined ? it.live : it.live.skip
       test(
         `an interruption at any step leaks nothing: ${kind.kind} pool, ${name}${skipped === undefined ? "" : ` (${skipped})`}`,
@@ -34,6 +36,44 @@ describe("the lease rule", () => {
     expect(skipped(nonBlocking)).toContain(nonBlocking.lacks.waiting)
     expect(skipped(nonBlocking).filter((reason) => reason === undefined).length).toBeGreaterThan(8)
   })
+})
+
+describe("the scenarios find a pool that", () => {
+  for (const name of [
+    "makes one item more than max",
+    "forgets that an item which is being destroyed has its place",
+    "gives an item back twice",
+    "destroys an item twice",
+    "keeps the item of a body that died",
+    "does not destroy what is idle when it closes",
+    "loses the place of a failed creation",
+    "loses the place of an item whose finalizer fails",
+    "keeps the place of a waiter that leaves",
+    "hands an item to two callers",
+    "forgets a waiter when it closes",
+    "stays in the registry",
+    "leaves its metrics behind",
+    "leaves a fiber behind",
+    "leaves a timer behind"
+  ]) {
+    it.live(
+      name,
+      () =>
+        Effect.gen(function* () {
+          for (const { run, skipped } of InterruptSweep.scenarios(faults[name]!.subject, {
+            budgets: [3, 64],
+            pairs: 0
+          })) {
+            if (skipped !== undefined) continue
+            const report = yield* run
+            if (report.leaks.length === 0) continue
+            return expect(() => InterruptSweep.expectClean(report)).toThrow(InterruptSweep.LeaksFound)
+          }
+          expect.fail("No scenario finds it")
+        }),
+      timeout
+    )
+  }
 })
 
 type Items = TestPool.TestPool<{ readonly id: number }>

@@ -125,6 +125,16 @@ const waiting = <A>(): Array<StandardScenario<A>> => {
     { name: "use, with a span", needs, prepare: occupy, program: (stage) => Effect.withSpan(stage.use, "test") },
     { name: "get, with a span", needs, prepare: occupy, program: (stage) => Effect.withSpan(stage.get, "test") },
     {
+      name: "use, its item invalidated, whose end is slow, in front of others",
+      needs: ["waiting", "time"],
+      settings: { max: 1 },
+      prepare: gated({ destroy: 10 }, nothing),
+      program: (stage) => {
+        soon(stage, stage.use)
+        return useInvalidating(stage)
+      }
+    },
+    {
       name: "use, waiting while the pool shrinks",
       needs,
       prepare: (stage) => {
