@@ -161,8 +161,6 @@ const gatesOf = <A>({ lacks }: Subject<A>, step: Step, gates: ReadonlyArray<Gate
  *   GateCombinations.expectSound(report)
  *   yield* Effect.log(`${report.combinations} combinations, ${report.observations} observations`)
  * })
- *
- * export default program
  * ```
  *
  * @category operations

@@ -179,8 +179,6 @@ export class LeaksFound extends Data.TaggedError("LeaksFound")<{ readonly report
  *   })
  *   yield* Effect.log(`${unsafe.interruptions} interruptions, ${unsafe.leaks.length} leaks`)
  * })
- *
- * export default program
  * ```
  *
  * @category operations
