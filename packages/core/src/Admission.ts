@@ -314,6 +314,7 @@ export class Admission<A, out E = unknown> {
       if (this.lifecycle !== "closed") {
         this.lifecycle = "closed"
         this.observer.emit({ _tag: "Closing", used: this.used })
+        this.#deadline.clear()
         this.failWaiters(Effect.fail(this.#refusals.closed), "closed")
         this.store.shutdown()
       }
@@ -335,7 +336,6 @@ export class Admission<A, out E = unknown> {
   #end(): void {
     if (this.hasEnded) return
     this.hasEnded = true
-    this.#overdue?.stop()
     const atEnd = this.#atEnd
     this.#atEnd = []
     for (const f of atEnd) f()

@@ -77,8 +77,7 @@ export class Housekeeping<A, E> {
 
   #check(now: number): void {
     const { admission, options } = this.#store
-    // A check that is over at once comes back here from within the loop below.
-    if (options.check === undefined || this.#isStarting) return
+    if (options.check === undefined) return
     this.#isStarting = true
     for (const connection of Array.from(this.#store.idleConnections())) {
       if (this.#checking >= MAX_CHECKING || admission.pending > 0) break
@@ -88,6 +87,7 @@ export class Housekeeping<A, E> {
       this.#checking++
       this.#store.startCheck(connection, options.check, () => {
         this.#checking--
+        // One that is over at once gets here from within the loop, which goes on.
         if (!this.#isStarting) this.#sweep(admission.clock.now())
       })
     }
@@ -115,7 +115,7 @@ export class Housekeeping<A, E> {
         }
         const checkDue = this.#checkDue(connection)
         // What is due but not under way waits for its turn.
-        if (options.check !== undefined) next = Math.min(next, checkDue > now ? checkDue : now + CHECK_AGAIN)
+        next = Math.min(next, checkDue > now ? checkDue : now + CHECK_AGAIN)
       }
       if (next <= now) next = now + this.#period
       if (next < due) due = next

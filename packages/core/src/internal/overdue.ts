@@ -20,10 +20,6 @@ export class Overdue {
     this.#alarm.set(now + this.#threshold)
   }
 
-  stop(): void {
-    this.#alarm.clear()
-  }
-
   #look(now: number): void {
     let next = Infinity
     for (const lease of this.#admission.store.leases()) {
@@ -32,7 +28,7 @@ export class Overdue {
       if (due <= now) this.#report(lease, now - lease.since)
       else if (due < next) next = due
     }
-    if (next !== Infinity) this.#alarm.set(next)
+    this.#alarm.set(next)
   }
 
   #report(lease: Lease<any>, held: number): void {
