@@ -6,28 +6,151 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { TestClock } from "effect/testing"
-import { open } from "./support.ts"
+import { counts, expectAtRest, hold, open, settle } from "./support.ts"
+
+/** So many connections that are idle, the first least recently used, with a time in between. */
+const idle = Effect.fnUntraced(function* (world: Parameters<typeof hold>[0], count: number, between: number) {
+  const holders = yield* Effect.forEach(Array.from({ length: count }), () => hold(world))
+  yield* settle
+  for (const { release } of holders) {
+    yield* release
+    yield* TestClock.adjust(between)
+  }
+})
+
+describe("idle connections", () => {
+  it.effect("go one by one, each when its own time is over", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 3, idleTimeout: "60 seconds", health: false })
+      yield* idle(world, 3, 10_000)
+      yield* TestClock.adjust(29_999)
+      // At 60, 70 and 80 seconds.
+      for (const left of [3, 2, 1]) {
+        expect(counts(world).idle).toBe(left)
+        yield* TestClock.adjust(1)
+        expect(counts(world).idle).toBe(left - 1)
+        yield* TestClock.adjust(9999)
+      }
+      expectAtRest(world)
+    })
+  )
+
+  it.effect("stay while the pool would have fewer than min without them, those in use counted in", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 3, min: 2, idleTimeout: "60 seconds", health: false })
+      const holder = yield* hold(world)
+      yield* idle(world, 2, 0)
+      yield* TestClock.adjust(60_000)
+      expect(counts(world)).toMatchObject({ idle: 1, used: 1 })
+      yield* TestClock.adjust(600_000)
+      expect(counts(world)).toMatchObject({ idle: 1, used: 1 })
+      yield* holder.release
+    })
+  )
+
+  it.effect("that had to stay go when a lower min lets them, each in its time", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 2, min: 2, idleTimeout: "60 seconds", health: false })
+      yield* TestClock.adjust(70_000)
+      yield* idle(world, 2, 0)
+      yield* TestClock.adjust(10_000)
+      yield* ConnectionPool.resize(world.pool, { min: 0 })
+      yield* TestClock.adjust(49_999)
+      expect(counts(world).idle).toBe(2)
+      yield* TestClock.adjust(1)
+      expect(counts(world).idle).toBe(0)
+    })
+  )
+
+  it.effect("that somebody takes while others are retired are left alone", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 2, idleTimeout: "60 seconds", health: false })
+      const { gates, pool } = world
+      yield* idle(world, 2, 0)
+      // The end of the first takes the second.
+      const [first, second] = gates.items
+      pool.admission.observer.listen((event) => {
+        if (event._tag === "ItemDestroyed" && event.item === first!.id) {
+          Effect.runFork(ConnectionPool.use(pool, (item) => gates.holding(item, Effect.never)))
+        }
+      })
+      yield* TestClock.adjust(60_000)
+      expect(first!.destroyed).toBe(1)
+      expect(second!).toMatchObject({ destroying: 0, holders: 1 })
+    })
+  )
+})
 
 describe("background checks", () => {
-  it.effect("take no connection away from those who wait for the end of a suspension", () =>
+  it.effect("take no connection away from those who wait for the end of a suspension, and are made up for soon", () =>
     Effect.gen(function* () {
       const gates = Gates.make()
-      const world = yield* open({ max: 1, min: 1, health: { check: gates.onCheck, interval: "1 second" } }, gates)
-      yield* TestClock.adjust(500)
+      const world = yield* open({ max: 1, min: 1, health: { check: gates.onCheck, interval: "1 minute" } }, gates)
+      yield* TestClock.adjust(50_000)
       gates.check = 600
       yield* ConnectionPool.suspend(world.pool)
       const waiter = yield* Effect.forkChild(
         ConnectionPool.use(world.pool, () => Clock.currentTimeMillis),
-        {
-          startImmediately: true
-        }
+        { startImmediately: true }
       )
-      yield* TestClock.adjust(5000)
+      yield* TestClock.adjust(20_000)
       expect(gates.checks).toBe(0)
       yield* ConnectionPool.resume(world.pool)
-      expect(yield* Fiber.join(waiter)).toBe(5500)
-      yield* TestClock.adjust(2000)
+      expect(yield* Fiber.join(waiter)).toBe(70_000)
+      yield* TestClock.adjust(1000)
       expect(gates.checks).toBe(1)
     })
   )
+
+  it.effect("leave alone what their own beginning has put to use", () =>
+    Effect.gen(function* () {
+      const gates = Gates.make()
+      let taken: Gates.Item | undefined
+      const check = (item: Gates.Item) => {
+        if (taken === undefined) {
+          Effect.runFork(
+            ConnectionPool.use(world.pool, (other) => {
+              taken = other
+              return gates.holding(other, Effect.never)
+            })
+          )
+        }
+        return gates.onCheck(item)
+      }
+      const world = yield* open({ max: 3, health: { check, interval: "1 minute" } }, gates)
+      yield* idle(world, 3, 0)
+      yield* TestClock.adjust(60_000)
+      expect(taken).toMatchObject({ destroying: 0, holders: 1 })
+      expect(gates.checks).toBe(2)
+      expect(counts(world)).toMatchObject({ idle: 2, used: 1 })
+    })
+  )
 })
+
+it.effect("a closed pool that waits for its last lease has no timer but that of its grace", () =>
+  Effect.gen(function* () {
+    const gates = Gates.make()
+    const world = yield* open(
+      {
+        max: 4,
+        closeGrace: "10 seconds",
+        validate: gates.onValidate,
+        validateAfterIdle: 0,
+        reset: gates.onReset
+      },
+      gates
+    )
+    const holder = yield* hold(world)
+    yield* idle(world, 2, 0)
+    // One is validated, another made.
+    gates.create = gates.validate = gates.reset = "hang"
+    yield* Effect.forEach([1, 2, 3], () => hold(world))
+    yield* TestClock.adjust(300)
+    yield* Effect.forkChild(world.close, { startImmediately: true })
+    yield* settle
+    const { left, now } = { left: world.left.sleeps, now: counts(world) }
+    yield* holder.release
+    expect(now).toMatchObject({ used: 1, pending: 0, destroying: 0 })
+    expect(left).toBe(1)
+  })
+)

@@ -30,6 +30,32 @@ describe("validation", () => {
   )
 })
 
+describe("validations that hang", () => {
+  it.effect("are waited for a quarter of a second each, then something else is started for that waiter", () =>
+    Effect.gen(function* () {
+      const gates = Gates.make()
+      const world = yield* open({ max: 6, validate: gates.onValidate, validateAfterIdle: 0 }, gates)
+      const holders = [yield* hold(world), yield* hold(world)]
+      yield* settle
+      for (const { release } of holders) yield* release
+      gates.validate = "hang"
+      gates.create = "hang"
+      yield* hold(world)
+      yield* TestClock.adjust(100)
+      yield* hold(world)
+      expect(gates).toMatchObject({ validations: 2, attempts: 2 })
+      yield* TestClock.adjust(149)
+      expect(gates.attempts).toBe(2)
+      yield* TestClock.adjust(1)
+      expect(gates.attempts).toBe(3)
+      yield* TestClock.adjust(99)
+      expect(gates.attempts).toBe(3)
+      yield* TestClock.adjust(1)
+      expect(gates.attempts).toBe(4)
+    })
+  )
+})
+
 describe("a caller who takes part only if a connection is idle", () => {
   /** A pool whose idle connection has to be validated first, which somebody waits for already. */
   const validating = Effect.gen(function* () {

@@ -172,6 +172,29 @@ describe("the stream of events", () => {
   )
 })
 
+describe("leak detection", () => {
+  it.effect("tells of each lease once, when its own time is over, and for how long it has been held", () =>
+    Effect.gen(function* () {
+      const pool = yield* open({ max: 4, leakThreshold: 1000 })
+      const told: Array<readonly [at: number, held: number]> = []
+      pool.admission.observer.listen((event) => {
+        if (event._tag === "LeaseOverdue") told.push([event.at, event.held])
+      })
+      yield* TestClock.adjust(5000)
+      for (const _ of [1, 2, 3]) {
+        yield* fork(Pool.use(pool, () => Effect.never))
+        yield* TestClock.adjust(300)
+      }
+      yield* TestClock.adjust(5000)
+      assert.deepStrictEqual(told, [
+        [6000, 1000],
+        [6300, 1000],
+        [6600, 1000]
+      ])
+    })
+  )
+})
+
 describe("with nobody listening", () => {
   it.effect("no event is made, and no lease gets a number", () =>
     Effect.gen(function* () {
