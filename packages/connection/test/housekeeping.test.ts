@@ -117,12 +117,12 @@ describe("background checks", () => {
         }
         return gates.onCheck(item)
       }
-      const world = yield* open({ max: 3, health: { check, interval: "1 minute" } }, gates)
-      yield* idle(world, 3, 0)
+      const world = yield* open({ max: 4, order: "fifo", health: { check, interval: "1 minute" } }, gates)
+      yield* idle(world, 4, 0)
       yield* TestClock.adjust(60_000)
       expect(taken).toMatchObject({ destroying: 0, holders: 1 })
       expect(gates.checks).toBe(2)
-      expect(counts(world)).toMatchObject({ idle: 2, used: 1 })
+      expect(counts(world)).toMatchObject({ idle: 3, used: 1 })
     })
   )
 })
