@@ -121,7 +121,7 @@ describe("background checks", () => {
       yield* idle(world, 4, 0)
       yield* TestClock.adjust(60_000)
       expect(taken).toMatchObject({ destroying: 0, holders: 1 })
-      expect(gates.checks).toBe(2)
+      expect(gates.checks).toBe(3)
       expect(counts(world)).toMatchObject({ idle: 3, used: 1 })
     })
   )
