@@ -96,6 +96,8 @@ export class Admission<A, out E = unknown> {
   /** How many of the waiters take part only if an item is idle. */
   #optional = 0
   #isServing = false
+  #isReplenishing = false
+  #replenishAgain = false
   #lastLease = 0
   /** How many want to know where leases are taken. */
   #trackers: number
@@ -236,8 +238,26 @@ export class Admission<A, out E = unknown> {
         this.#isServing = false
       }
     }
-    this.store.replenish()
+    this.replenish()
     if (this.#optional > 0 && !this.store.mayOffer()) this.#decline()
+  }
+
+  /**
+   * Lets the store see to what is missing. Work that ends in the middle of this, in the same step, starts another round
+   * instead of nesting.
+   */
+  replenish(): void {
+    this.#replenishAgain = true
+    if (this.#isReplenishing) return
+    this.#isReplenishing = true
+    try {
+      while (this.#replenishAgain) {
+        this.#replenishAgain = false
+        this.store.replenish()
+      }
+    } finally {
+      this.#isReplenishing = false
+    }
   }
 
   /** Ends the wait of everybody in the queue with a failure. */
@@ -282,6 +302,7 @@ export class Admission<A, out E = unknown> {
   }
 
   resize(min: number, max: number): void {
+    if (this.lifecycle === "closed") return
     this.min = min
     this.max = max
     this.observer.emit({ _tag: "Resized", min, max })

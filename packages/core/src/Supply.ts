@@ -32,7 +32,8 @@ export interface Options<A, E> {
 }
 
 /**
- * What a store is told of an attempt to make an item. `took` is in milliseconds.
+ * What a store is told of an attempt to make an item, which may be over before the call that began it returns. `took` is in
+ * milliseconds.
  *
  * @category models
  * @since 0.1.0

@@ -22,6 +22,19 @@ const opened = Effect.gen(function* () {
 })
 
 describe("the stream of events", () => {
+  it.effect("tells nothing of the resize of a pool that has closed, and changes nothing", () =>
+    Effect.gen(function* () {
+      const scope = Scope.makeUnsafe()
+      const pool = yield* Scope.provide(open({ max: 2 }), scope)
+      yield* Scope.close(scope, Exit.void)
+      const tags: Array<string> = []
+      pool.admission.observer.listen(({ _tag }) => tags.push(_tag))
+      yield* Pool.resize(pool, { max: 5 })
+      assert.deepStrictEqual(tags, [])
+      assert.strictEqual(Pool.statsUnsafe(pool).max, 2)
+    })
+  )
+
   it.effect("tells every transition in order, and ends when the pool has closed", () =>
     Effect.gen(function* () {
       const { close, pool } = yield* opened

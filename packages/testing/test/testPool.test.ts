@@ -95,6 +95,27 @@ describe("TestPool", () => {
     })
   )
 
+  it.effect("makes thousands of items in one step, without a stack that grows with them", () =>
+    Effect.gen(function* () {
+      const pool = yield* TestPool.make({ make: (id) => id, min: 5000, max: 5000 })
+      assert.strictEqual(Pool.statsUnsafe(pool).idle, 5000)
+    })
+  )
+
+  it.effect("answers thousands of callers with a failure each, in one step", () =>
+    Effect.gen(function* () {
+      const pool = yield* TestPool.make({ acquire: Effect.fail("no"), max: 1 })
+      yield* Pool.suspend(pool)
+      const callers = yield* Effect.forEach(Array.from({ length: 5000 }), () =>
+        start(Effect.flip(Pool.use(pool, () => Effect.void)))
+      )
+      yield* Pool.resume(pool)
+      for (const caller of callers) assert.strictEqual(yield* Fiber.join(caller), "no")
+      const { creating, destroying, pending } = Pool.statsUnsafe(pool)
+      assert.deepStrictEqual({ creating, destroying, pending }, { creating: 0, destroying: 0, pending: 0 })
+    })
+  )
+
   for (const [name, options] of Object.entries({
     "no source of items": { max: 1 },
     "two sources of items": { make: () => 1, acquire: Effect.succeed(1) },

@@ -45,8 +45,6 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
   readonly #validations: Underway
   readonly #resets: Underway
   #lastId = 0
-  #isReplenishing = false
-  #replenishAgain = false
   readonly #tasks: Background.Tasks
 
   constructor(options: Checked<A, E>, admission: Admission.Admission<A, E>, context: Context.Context<never>) {
@@ -221,25 +219,9 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
 
   /**
    * Starts what will serve those who wait: validation of idle connections first, then new ones, as far as demand goes.
-   * Also keeps `min`. Work that ends in the middle of this starts another round instead of nesting.
+   * Also keeps `min`.
    */
   replenish(): void {
-    if (this.#isReplenishing) {
-      this.#replenishAgain = true
-      return
-    }
-    this.#isReplenishing = true
-    try {
-      do {
-        this.#replenishAgain = false
-        this.#replenishOnce()
-      } while (this.#replenishAgain)
-    } finally {
-      this.#isReplenishing = false
-    }
-  }
-
-  #replenishOnce(): void {
     const { admission, creation, options } = this
     const { lifecycle } = admission
     // At capacity with nothing idle there is nothing to start: the common case of a busy pool.

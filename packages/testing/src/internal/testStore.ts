@@ -94,7 +94,7 @@ export class TestStore<A, E> implements Store.Store<A, E> {
         admission.observer.emit({ _tag: "ItemCreated", item: entry.id, took })
         this.#settle(entry, now)
         // What was not insisted on while items could not be made.
-        this.replenish()
+        admission.replenish()
       },
       failed: (cause) => {
         if (admission.failFirst(Effect.failCause(cause))) return
