@@ -115,12 +115,13 @@ export const make = <Self, const Id extends string, P extends Pool.Pool<A, E>, A
       admission.onClosed(() => void opened.splice(opened.indexOf(admission), 1))
       return pool
     })
+  // A getter: each use of it is a call of its own, in a place of its own.
+  Object.defineProperty(PoolService, "getIfAvailable", { get: () => withLease((pool) => Pool.getIfAvailable(pool)) })
   return Object.assign(PoolService, {
     layer: Layer.effect(tag, opening(open)),
     get: (options?: Pool.AcquireOptions) => withLease((pool) => Pool.get(pool, options)),
     use: (f: (item: A) => Effect.Effect<any, any, any>, options?: Pool.AcquireOptions) =>
       withLease((pool) => Pool.use(pool, f, options)),
-    getIfAvailable: withPool((pool) => Pool.getIfAvailable(pool)),
     useIfAvailable: (f: (item: A) => Effect.Effect<any, any, any>) => withLease((pool) => Pool.useIfAvailable(pool, f)),
     invalidate: (item: A) => withPool((pool) => Pool.invalidate(pool, item)),
     stats: withPool((pool) => Pool.stats(pool)),

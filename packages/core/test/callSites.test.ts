@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
+import { describeCallSite } from "../src/internal/callSite.ts"
 import { open } from "./fake.ts"
 
 const record = (pool: Pool.Pool<string>) => {
@@ -57,6 +58,41 @@ describe("where a lease was taken", () => {
   )
 })
 
+describe("the line that is told", () => {
+  const told = (...lines: ReadonlyArray<string>) => {
+    const error = new Error()
+    error.stack = ["Error", ...lines].join("\n")
+    return describeCallSite(error)
+  }
+
+  for (const line of [
+    "at TestContext.<anonymous> (file:///app/test/users.test.ts:4:2)",
+    "at Object.<anonymous> (/app/test/users.test.ts:4:2)",
+    "at async <anonymous> (/app/main.ts:4:2)",
+    "at file:///home/me/effect/src/app.ts:4:2",
+    "at native (/app/native.ts:4:2)"
+  ]) {
+    it(`may be any of the application's: ${line}`, () => {
+      assert.strictEqual(told(line, "at below (/app/below.ts:1:1)"), line)
+    })
+  }
+
+  for (const line of [
+    "at new Promise (<anonymous>)",
+    "at Array.map (<anonymous>)",
+    "at async Promise.all (index 0)",
+    "at process.processTicksAndRejections (node:internal/process/task_queues:95:5)",
+    "at node:internal/main/run_main_module:36:49",
+    "at fork (/app/node_modules/.pnpm/effect@4.1.0/node_modules/effect/src/Effect.ts:9:9)",
+    "at query (file:///app/node_modules/@effect/sql-pg/dist/PgClient.js:9:9)",
+    "at use (file:///app/node_modules/@effect-pools/core/dist/Pool.js:9:9)"
+  ]) {
+    it(`is none of what runs it: ${line}`, () => {
+      assert.strictEqual(told(line, "at below (/app/below.ts:1:1)"), "at below (/app/below.ts:1:1)")
+    })
+  }
+})
+
 describe("a service", () => {
   type Fakes = Pool.Pool<string>
   const make = <Self>() =>
@@ -75,11 +111,12 @@ describe("a service", () => {
         const stop = pool.admission.trackCallSites()
         yield* Service.use(nothing)
         yield* Effect.scoped(Service.get())
+        yield* Effect.scoped(Service.getIfAvailable)
         stop()
         yield* Service.use(nothing)
-        assert.match(sites[0] ?? "", /callSites\.test\.ts/)
-        assert.match(sites[1] ?? "", /callSites\.test\.ts/)
-        assert.isUndefined(sites[2])
+        for (const site of sites.slice(0, 3)) assert.match(site ?? "", /callSites\.test\.ts/)
+        assert.strictEqual(sites.length, 4)
+        assert.isUndefined(sites[3])
       }).pipe(Effect.provide(Service.layer))
     })
   )

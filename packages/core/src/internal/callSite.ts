@@ -31,9 +31,11 @@ let known: CallSite | undefined
 /** The folder of this library's packages when they are not installed but developed: as this file's own frame has it. */
 const home = /([^\s(]*[/\\])core[/\\](?:src|dist)[/\\]internal[/\\]callSite\.[jt]s/.exec(new Error().stack ?? "")?.[1]
 
-/** Frames of this library, of Effect and of the runtime. */
+/** Frames of this library, of Effect and of the runtime: what counts is where they lie, not what they are called. */
 const isOwn = (line: string): boolean =>
-  OWN.test(line) || (home !== undefined && PACKAGES.some((name) => line.includes(`${home}${name}`)))
+  OWN.test(line) ||
+  NOWHERE.test(line) ||
+  (home !== undefined && PACKAGES.some((name) => line.includes(`${home}${name}`)))
 
 const PACKAGES = [
   "core/src/",
@@ -48,4 +50,7 @@ const PACKAGES = [
 ]
 
 const OWN =
-  /@effect-pools[/\\](?!testing[/\\](?:src|dist)[/\\](?!Subject\.))|[/\\]effect[/\\](?:src|dist)[/\\]|\bnode:|<anonymous>/
+  /@effect-pools[/\\](?!testing[/\\](?:src|dist)[/\\](?!Subject\.))|[/\\]node_modules[/\\](?:effect|@effect)[/\\]/
+
+/** Of the runtime itself, or without a place. */
+const NOWHERE = /\((?:node:|<anonymous>\)|native\)|index \d+\))|^\s*at (?:async )?node:/
