@@ -29,14 +29,17 @@ describe("the examples in the documentation", () => {
   })
 
   for (const { needsServer, path, place, result } of examples) {
-    it.live(`${needsServer ? "load" : "run"}: ${place}`, () =>
-      Effect.gen(function* () {
-        const module = (yield* Effect.promise(() => import(path))) as { readonly default?: unknown }
-        if (result !== undefined) assert.isDefined(module.default)
-        if (!needsServer && Effect.isEffect(module.default)) {
-          yield* module.default as Effect.Effect<unknown, unknown, Scope.Scope>
-        }
-      })
+    it.live(
+      `${needsServer ? "load" : "run"}: ${place}`,
+      () =>
+        Effect.gen(function* () {
+          const module = (yield* Effect.promise(() => import(path))) as { readonly default?: unknown }
+          if (result !== undefined) assert.isDefined(module.default)
+          if (!needsServer && Effect.isEffect(module.default)) {
+            yield* module.default as Effect.Effect<unknown, unknown, Scope.Scope>
+          }
+        }),
+      60_000
     )
   }
 })

@@ -45,7 +45,7 @@ export const open = Effect.fnUntraced(function* <P extends Pool.Pool<any, any>, 
   const left = { sleeps: 0, fibers: 0 }
   const logs: Array<string> = []
   const events: Array<PoolEvent.PoolEvent> = []
-  const registry = PoolRegistry.makeUnsafe()
+  const registry = listening(events)
   const metrics = new Map<string, Metric.Metric.Metadata<any, any>>()
   const scope = yield* Scope.make()
   const countingClock: Clock.Clock = {
@@ -82,11 +82,25 @@ export const open = Effect.fnUntraced(function* <P extends Pool.Pool<any, any>, 
       })
     )
   )
-  pool.admission.observer.listen((event) => events.push(event))
   const close = Scope.close(scope, Exit.void)
   yield* Effect.addFinalizer(() => Effect.asVoid(Effect.forkDetach(close)))
   return { pool, events, logs, registry, metrics, left, scope, close } satisfies Sandbox<P>
 })
+
+/** A registry that hears all of the first pool that is entered in it, from that moment: before the pool does anything. */
+const listening = (events: Array<PoolEvent.PoolEvent>): PoolRegistry.PoolRegistry => {
+  const registry = PoolRegistry.makeUnsafe()
+  let isFirst = true
+  return {
+    ...registry,
+    addUnsafe(registered) {
+      registry.addUnsafe(registered)
+      if (!isFirst) return
+      isFirst = false
+      registered.pool.admission.observer.listen((event) => events.push(event))
+    }
+  }
+}
 
 /**
  * Lets every fiber that can go on do so, without time passing. Needs the `TestClock`.
