@@ -76,6 +76,7 @@ import * as Silent from "./contract/silent.ts"
 import * as Slots from "./contract/slots.ts"
 import * as Storms from "./contract/storms.ts"
 import * as Stranded from "./contract/stranded.ts"
+import * as Tellings from "./contract/tellings.ts"
 import * as Time from "./contract/time.ts"
 import type { Subject } from "./Subject.ts"
 
@@ -118,7 +119,8 @@ const plans: ReadonlyArray<Plan> = [
   Functions,
   Errors,
   Options,
-  Observation
+  Observation,
+  Tellings
 ].flatMap((module) => module.plans)
 
 /**

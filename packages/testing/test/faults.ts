@@ -1,5 +1,5 @@
 /** What a pool can get wrong: each is done to a sound test pool from outside, once it is open. */
-import { type Pool, PoolRegistry } from "@effect-pools/core"
+import { type Pool, type PoolEvent, PoolRegistry } from "@effect-pools/core"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Cause from "effect/Cause"
@@ -31,6 +31,23 @@ const replace = <T extends object, K extends keyof T>(target: T, key: K, f: (was
 const silence = (pool: TestedPool, tag: string): void =>
   replace(pool.admission.observer, "emit", (emit) => (event) => {
     if (event._tag !== tag) emit(event)
+  })
+
+/** Tells events of one kind in another way. */
+const retell = <Tag extends PoolEvent.PoolEvent["_tag"]>(
+  pool: TestedPool,
+  tag: Tag,
+  f: (event: Extract<PoolEvent.Detail, { readonly _tag: Tag }>) => object
+): void =>
+  replace(pool.admission.observer, "emit", (emit) => (event) => {
+    emit(event._tag === tag ? (Object.assign({}, event, f(event as never)) as never) : event)
+  })
+
+/** Has items that come back end for another reason. */
+const comingBack = (pool: TestedPool, change: (entry: { isInvalid: boolean }) => void): void =>
+  replace(pool.admission.store, "giveBack", (giveBack) => (entry, lease, exit, now) => {
+    change(entry as unknown as { isInvalid: boolean })
+    giveBack(entry, lease, exit, now)
   })
 
 /** A count that always reads the same, whatever is added to it. */
@@ -170,6 +187,20 @@ export const faults: Record<string, Fault> = {
     })
   }),
 
+  "fails who came last when an item cannot be made": fault(
+    4,
+    "a creation that fails is the failure of who waits longest",
+    ({ admission }) => {
+      replace(admission, "failFirst", (failFirst) => (failure) => {
+        const others = Array.from(admission.waiters).slice(0, -1)
+        for (const waiter of others) admission.waiters.remove(waiter)
+        const isTold = failFirst(failure)
+        for (const waiter of others) admission.waiters.add(waiter)
+        return isTold
+      })
+    }
+  ),
+
   "loses the place of a failed creation": fault(
     5,
     "create: fail: callers end, and every place can be had afterwards",
@@ -265,6 +296,18 @@ export const faults: Record<string, Fault> = {
     })
   }),
 
+  "knows no deadline of a call that has a priority": fault(
+    8,
+    "a call's own replaces the pool's, shorter or longer",
+    ({ admission }) => {
+      replace(admission, "wait", (wait) => (lease) => {
+        const { options } = lease.request
+        if (options?.priority) Object.assign(options, { timeout: undefined })
+        return wait(lease)
+      })
+    }
+  ),
+
   "forgets a waiter when it closes": fault(
     9,
     "waiters fail with Closed at once, and are not interrupted",
@@ -336,6 +379,28 @@ export const faults: Record<string, Fault> = {
     })
   }),
 
+  "makes an item for each caller that does not wait": fault(
+    11,
+    "callers that do not wait have one item made at a time",
+    ({ admission }) => {
+      replace(admission.store, "turnedAway", (turnedAway) => () => {
+        const { creating } = admission
+        admission.creating = 0
+        turnedAway()
+        admission.creating += creating
+      })
+    }
+  ),
+
+  "keeps min only at the start": fault(11, "min is filled again whenever its items are gone", ({ admission }) => {
+    replace(admission.store, "replenish", (replenish) => () => {
+      const { min, observer } = admission
+      if (observer.created >= min) admission.min = 0
+      replenish()
+      admission.min = min
+    })
+  }),
+
   "makes an item for each free place": fault(
     11,
     "with capacity left, no more items are under creation than callers wait",
@@ -358,6 +423,14 @@ export const faults: Record<string, Fault> = {
     }
   ),
 
+  "warns in another's name": fault(
+    12,
+    "a finalizer: fail: is told, and is nothing to the one who held the item",
+    ({ admission }) => {
+      replace(admission, "warn", (warn) => (message, cause) => warn(message.replace(/"[^"]*"/, '"other"'), cause))
+    }
+  ),
+
   "tells no event of a creation that fails": fault(
     12,
     "a creation: fail: is an event, a count, and the caller's failure",
@@ -369,6 +442,116 @@ export const faults: Record<string, Fault> = {
     "holds new leases back and does not touch those that are out",
     ({ admission }) => {
       admission.suspend = () => admission.observer.emit({ _tag: "Suspended" })
+    }
+  ),
+
+  "serves while suspended, when it is resized": fault(
+    "resize",
+    "serves nobody while the pool is suspended",
+    ({ admission }) => {
+      replace(admission, "resize", (resize) => (min, max) => {
+        const { lifecycle } = admission
+        admission.lifecycle = "open"
+        resize(min, max)
+        admission.lifecycle = lifecycle
+      })
+    }
+  ),
+
+  "ends what was invalidated for another reason": fault(
+    "events",
+    "an item that is invalidated is destroyed for this reason",
+    (pool) =>
+      comingBack(pool, (entry) => {
+        if (entry.isInvalid) pool.admission.max = 0
+        entry.isInvalid = false
+      })
+  ),
+
+  "ends what is too many for another reason": fault(
+    "events",
+    "an item that is too many after a resize is destroyed for this reason",
+    (pool) =>
+      comingBack(pool, (entry) => {
+        if (pool.admission.live > pool.admission.max) entry.isInvalid = true
+      })
+  ),
+
+  "ends what is in use as it closes for another reason": fault(
+    "events",
+    "items that are idle or in use as the pool closes are destroyed for this reason",
+    (pool) =>
+      comingBack(pool, (entry) => {
+        if (pool.admission.lifecycle === "closed") entry.isInvalid = true
+      })
+  ),
+
+  "tells another reason than it counts": fault(
+    "events",
+    "an item that is destroyed under its holder is destroyed for the reason that the pool closes",
+    (pool) => retell(pool, "ItemDestroyed", () => ({ reason: "reclaimed" }))
+  ),
+
+  "does not tell that it makes an item": fault(
+    "events",
+    "tell of each attempt to make an item, before what becomes of it",
+    (pool) => silence(pool, "ItemCreating")
+  ),
+
+  "does not tell how long a failed attempt took": fault(
+    "events",
+    "say how long a failed attempt took, and which in a row it was",
+    (pool) => retell(pool, "ItemCreateFailed", () => ({ took: 0 }))
+  ),
+
+  "does not count failures in a row": fault(
+    "events",
+    "say how long a failed attempt took, and which in a row it was",
+    (pool) => retell(pool, "ItemCreateFailed", () => ({ failures: 1 }))
+  ),
+
+  "counts failures over successes": fault(
+    "events",
+    "say how long a failed attempt took, and which in a row it was",
+    (pool) => retell(pool, "ItemCreateFailed", () => ({ failures: pool.admission.observer.createFailed }))
+  ),
+
+  "does not tell how long those waited who were not served": fault(
+    "events",
+    "say how long those waited who were not served",
+    (pool) => retell(pool, "WaitEnded", () => ({ waited: 0 }))
+  ),
+
+  "does not tell how many are in use as it closes": fault(
+    "events",
+    "say how many items are in use as the pool begins to close",
+    (pool) => retell(pool, "Closing", () => ({ used: 0 }))
+  ),
+
+  "does not tell that it begins to close": fault(
+    "events",
+    "say how many items are in use as the pool begins to close",
+    (pool) => silence(pool, "Closing")
+  ),
+
+  "does not tell where leases are taken": fault("events", "say where a lease was taken while that is noted", (pool) =>
+    retell(pool, "LeaseAcquired", () => ({ takenAt: undefined }))
+  ),
+
+  "knows of no failed creation": fault(
+    "PoolError",
+    "AcquireTimeout says why the last creation failed, until one succeeds",
+    ({ admission }) => {
+      admission.store.lastCreateFailure = () => undefined
+    }
+  ),
+
+  "remembers a failed creation for ever": fault(
+    "PoolError",
+    "AcquireTimeout says why the last creation failed, until one succeeds",
+    ({ admission }) => {
+      let last: string | undefined
+      replace(admission.store, "lastCreateFailure", (lastCreateFailure) => () => (last = lastCreateFailure() ?? last))
     }
   ),
 

@@ -3,6 +3,7 @@ import {
   type Admission,
   InvalidOptions,
   type Lease,
+  Observer,
   Pool,
   Supply,
   type PoolEvent,
@@ -179,7 +180,10 @@ class PlainStore implements Store.Store<Item, GateFailure> {
     return false
   }
   timeoutFailure(): undefined {}
-  lastCreateFailure(): undefined {}
+  lastCreateFailure(): string | undefined {
+    const { lastFailure } = this.#supply
+    return lastFailure === undefined ? undefined : Observer.inWords(lastFailure)
+  }
   details(): Record<string, never> {
     return {}
   }

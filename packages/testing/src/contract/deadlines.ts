@@ -60,6 +60,8 @@ export const plans: ReadonlyArray<Plan> = [
           yield* expectAnswer(world, undefined, { answer: "AcquireTimeout", at: 100 }),
           yield* expectAnswer(world, { acquireTimeout: undefined }, { answer: "AcquireTimeout", at: 100 }),
           yield* expectAnswer(world, { acquireTimeout: "1 second" }, { answer: "AcquireTimeout", at: 1000 }),
+          yield* expectAnswer(world, { acquireTimeout: 40, priority: 2 }, { answer: "AcquireTimeout", at: 40 }),
+          yield* expectAnswer(world, { acquireTimeout: 200, priority: -2 }, { answer: "AcquireTimeout", at: 200 }),
           yield* expectAnswer(world, { acquireTimeout: Infinity }, { answer: "served", at: 86_400_000 })
         ]
         yield* TestClock.adjust("1 day")

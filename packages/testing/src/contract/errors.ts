@@ -89,6 +89,37 @@ export const plans: ReadonlyArray<Plan> = [
       })
   ),
 
+  errors.pool(
+    "AcquireTimeout says why the last creation failed, until one succeeds",
+    { needs: ["waiting", "time"], max: 2, maxCreating: 2 },
+    (world) =>
+      Effect.gen(function* () {
+        const lastFailure = Effect.gen(function* () {
+          const caller = world.use(() => Effect.void, { acquireTimeout: 60 })
+          const error = yield* errorOf(world, caller, 60)
+          yield* equal("reason", error.reason._tag, "AcquireTimeout")
+          return (error.reason as PoolError.AcquireTimeout).explanation.lastCreateFailure
+        })
+        const [, ends] = yield* world.holdMany(2)
+        yield* equal("before any failure", yield* lastFailure, undefined)
+        yield* world.invalidate(ends!.value())
+        yield* ends!.release
+        world.gates.create = "fail"
+        const fails = yield* world.start(world.call({ acquireTimeout: 60 }))
+        yield* TestClock.adjust(60)
+        yield* ended("a caller for whom there is no item", fails)
+        world.gates.create = "hang"
+        yield* says("after a failure", String(yield* lastFailure), "GateFailure")
+        // Longer than the attempt that hangs, and than whatever a pool lets pass between attempts.
+        yield* TestClock.adjust("1 minute")
+        world.gates.create = "ok"
+        const served = yield* world.hold()
+        yield* TestClock.adjust("1 minute")
+        yield* equal("the next caller has an item", served.item() !== undefined, true)
+        yield* equal("after a success", yield* lastFailure, undefined)
+      })
+  ),
+
   errors.pool("Exhausted says the max of the moment", { max: 1, name: "exhausted" }, (world) =>
     Effect.gen(function* () {
       yield* world.holdMany(1)

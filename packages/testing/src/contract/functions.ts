@@ -255,6 +255,22 @@ export const plans: ReadonlyArray<Plan> = [
     })
   ),
 
+  resize.pool("serves nobody while the pool is suspended", { needs: ["waiting"], max: 1 }, (world) =>
+    Effect.gen(function* () {
+      yield* world.call()
+      yield* settle
+      yield* Pool.suspend(world.pool)
+      const waiter = yield* world.hold()
+      yield* Pool.resize(world.pool, { max: 2 })
+      yield* TestClock.adjust(1000)
+      yield* equal("the waiter has an item", waiter.item() !== undefined, false)
+      yield* includes("counts", world.counts(), { used: 0, pending: 1 })
+      yield* Pool.resume(world.pool)
+      yield* settle
+      yield* equal("the waiter has an item after the resume", waiter.item() !== undefined, true)
+    })
+  ),
+
   resize.pool("never interrupts a lease", { max: 3, maxCreating: 3 }, (world) =>
     Effect.gen(function* () {
       const held = yield* world.holdMany(3)

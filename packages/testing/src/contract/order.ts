@@ -252,6 +252,22 @@ export const plans: ReadonlyArray<Plan> = [
       })
   ),
 
+  order.pool(
+    "a creation that fails is the failure of who waits longest",
+    { needs: ["waiting", "time"], without: ["retries"], max: 1, gates: { create: { late: 10, ending: "fail" } } },
+    (world) =>
+      Effect.gen(function* () {
+        const first = yield* world.start(world.call())
+        const others = [yield* world.start(world.call()), yield* world.start(world.call())]
+        yield* settle
+        world.gates.create = "ok"
+        yield* TestClock.adjust(10)
+        yield* allAnswered("the first", [first], "GateFailure")
+        yield* settle
+        yield* allAnswered("the others", others, "served")
+      })
+  ),
+
   order.pool("get and use stand in one queue", { needs: ["waiting"], max: 1 }, (world) =>
     Effect.gen(function* () {
       const { enter, served } = queue(world)

@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import { TestClock } from "effect/testing"
 import { bad, type Gate } from "../Gates.ts"
-import { atLeast, equal, includes } from "./expect.ts"
+import { atLeast, equal, includes, says } from "./expect.ts"
 import { group, type Plan } from "./plan.ts"
 import { show } from "./slots.ts"
 import { answerOf, ended, settle, type World } from "./world.ts"
@@ -13,6 +13,7 @@ const isTold = Effect.fnUntraced(function* (world: World, during: string) {
   const told = world.tagged("BackgroundFailure").filter((event) => event.during === during)
   yield* atLeast(`events of a failure during ${during}`, told.length, 1)
   yield* atLeast("log lines", world.logs.length, 1)
+  for (const line of world.logs) yield* says("a log line", line, `"${world.pool.name}"`)
   yield* equal("the cause is told", told[0]!.cause.length > 0, true)
 })
 

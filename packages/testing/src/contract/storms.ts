@@ -127,6 +127,20 @@ export const plans: ReadonlyArray<Plan> = [
   ),
 
   storms.pool(
+    "callers that do not wait have one item made at a time",
+    { needs: ["time"], max: 10, maxCreating: 10, gates: { create: "hang" } },
+    (world) =>
+      Effect.gen(function* () {
+        for (let n = 0; n < 5; n++) {
+          yield* world.start(world.call({ acquireTimeout: 0 }))
+          yield* settle
+        }
+        yield* atMost("attempts", world.gates.attempts, 1)
+        yield* atMost("creating", world.counts().creating, 1)
+      })
+  ),
+
+  storms.pool(
     "keeping min makes few attempts while none succeeds",
     { needs: ["minimum"], min: 3, max: 5, gates: { create: "fail" } },
     (world) =>
@@ -149,5 +163,20 @@ export const plans: ReadonlyArray<Plan> = [
         yield* TestClock.adjust("1 minute")
         yield* equal("idle", world.counts().idle, 3)
       })
+  ),
+
+  storms.pool("min is filled again whenever its items are gone", { needs: ["minimum"], min: 2, max: 5 }, (world) =>
+    Effect.gen(function* () {
+      yield* settle
+      yield* equal("idle at the start", world.counts().idle, 2)
+      for (let round = 0; round < 3; round++) {
+        for (const { release, value } of yield* world.holdMany(2)) {
+          yield* world.invalidate(value())
+          yield* release
+        }
+        yield* TestClock.adjust("1 minute")
+        yield* equal("idle when those before were invalidated", world.counts().idle, 2)
+      }
+    })
   )
 ]
