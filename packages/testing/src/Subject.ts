@@ -59,23 +59,38 @@ export type Trait =
   | "grace"
 
 /**
- * What a suite asks of a pool. Durations are in milliseconds. A subject passes on what its kind has an option for.
+ * What a suite asks of a pool. Durations are in milliseconds.
+ *
+ * **Details**
+ *
+ * A kind that has a trait has the options that belong to it, and a subject passes them on; those of traits that it lacks
+ * it may leave out. What belongs to no trait is asked of every kind.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Settings {
+  /** Of every kind. */
   readonly name?: string
-  readonly min?: number
+  /** Of every kind. */
   readonly max?: number
+  /** Of kinds with `minimum`. */
+  readonly min?: number
+  /** Of kinds with `waiting`. */
   readonly acquireTimeout?: number
+  /** Of kinds with `waiting`. */
   readonly maxWaiters?: number
+  /** Of kinds with `creationLimit`. */
   readonly maxCreating?: number
+  /** Of kinds with `time`. */
   readonly createTimeout?: number
+  /** Of kinds with `time`. */
   readonly destroyTimeout?: number
+  /** Of kinds with `grace`. */
   readonly closeGrace?: number
+  /** Of kinds with `sharing`. */
   readonly concurrency?: number
-  /** Which of the optional steps the pool is to have. */
+  /** Which of the optional steps the pool is to have: of kinds with `validation`, `reset`, `checks`. */
   readonly steps: ReadonlyArray<"validate" | "reset" | "check">
 }
 
