@@ -6,8 +6,6 @@ import { fork, open } from "./fake.ts"
 
 const immediates = () => process.getActiveResourcesInfo().filter((resource) => resource === "Immediate").length
 
-const isNone = (count: number) => count === 0
-
 it.live("when all who were served have been woken, nothing is left to be done in the next turn", () =>
   Effect.gen(function* () {
     const pool = yield* open({ max: 1 })
@@ -16,8 +14,12 @@ it.live("when all who were served have been woken, nothing is left to be done in
     yield* Fiber.interrupt(holder)
     for (const caller of callers) yield* Fiber.join(caller)
     // Others in this process may have something to do in the next turn, but not in each of a hundred.
-    const turn = Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 1)))
-    const left = yield* Effect.repeat(Effect.andThen(turn, Effect.sync(immediates)), { until: isNone, times: 100 })
+    const turn = Effect.promise(() => new Promise<void>((resolve) => void setTimeout(resolve, 1)))
+    let left = immediates()
+    for (let turns = 0; left > 0 && turns < 100; turns++) {
+      yield* turn
+      left = immediates()
+    }
     assert.strictEqual(left, 0)
   })
 )
