@@ -89,12 +89,15 @@ export const open = Effect.fnUntraced(function* <P extends Pool.Pool<any, any>, 
 
 /** A registry that hears all of the first pool that is entered in it, from that moment: before the pool does anything. */
 const listening = (events: Array<PoolEvent.PoolEvent>): PoolRegistry.PoolRegistry => {
-  const registry = PoolRegistry.makeUnsafe()
+  const { addUnsafe, claimUnsafe, find, list, releaseUnsafe } = PoolRegistry.makeUnsafe()
   let isFirst = true
   return {
-    ...registry,
+    claimUnsafe,
+    find,
+    list,
+    releaseUnsafe,
     addUnsafe(registered) {
-      registry.addUnsafe(registered)
+      addUnsafe(registered)
       if (!isFirst) return
       isFirst = false
       registered.pool.admission.observer.listen((event) => events.push(event))
