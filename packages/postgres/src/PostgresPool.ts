@@ -7,9 +7,9 @@
  *
  * **When the database fails**
  *
- * Statements fail with a `SqlError`, and the pool heals by itself. Of requests that failed, some may be repeated whatever
- * they do, others only if it does no harm to do them twice: {@link isSafeToRetry} tells them apart, and shows a retry for
- * each.
+ * Statements fail with a `SqlError`, and the pool heals by itself. Of requests that failed, those that were never sent may
+ * be repeated whatever they do, others only if the server has undone them or if it does no harm to do them twice:
+ * {@link isSafeToRetry} tells them apart, and shows a retry for each.
  *
  * @since 0.1.0
  */
@@ -315,7 +315,7 @@ export const Service =
   }
 
 /**
- * Whether what failed with this error may be repeated whatever it does, as nothing of it can have happened.
+ * Whether what failed with this error may be repeated whatever it does, as nothing of it was ever sent.
  *
  * **When to use**
  *
@@ -324,15 +324,17 @@ export const Service =
  *
  * **Details**
  *
- * `true` for a `PoolError` or a `SqlError` that is retryable and says that
+ * `true` for a `PoolError` or a `SqlError` that is retryable and says that there was no connection, because the pool had
+ * none to give (`operation` is `acquire`) or none could be made (`connect`).
  *
- * - there was no connection, because the pool had none to give (`operation` is `acquire`) or none could be made
- *   (`connect`): nothing has been sent
- * - the server has undone what it was asked, for a deadlock, a serialization failure, or a lock or a statement that took
- *   too long
+ * `false` for everything else:
  *
- * `false` for everything else, above all for a connection that breaks under a statement: whether the server has done what
- * it was asked, `COMMIT` included, nobody can tell. Only with a key is that safe to repeat.
+ * - A connection that breaks under a statement: whether the server has done what it was asked, `COMMIT` included, nobody
+ *   can tell. Only with a key is that safe to repeat.
+ * - A deadlock, a serialization failure, a lock or a statement that took too long. The server has undone the transaction
+ *   in which that happened, so a `withTransaction` that fails with it may be repeated as a whole, unless something in it
+ *   commits by itself. A statement on its own may be more than one transaction: procedures and `DO` blocks can `COMMIT`
+ *   and then fail, and `CREATE INDEX CONCURRENTLY` leaves an invalid index behind.
  *
  * **Gotchas**
  *
@@ -351,9 +353,17 @@ export const Service =
  *   Schedule.upTo({ duration: "10 seconds" })
  * )
  *
- * // For anything: repeated only if nothing of it has happened.
+ * // For anything: repeated only if nothing of it was sent.
  * const retryUnsent = <A, E, R>(self: Effect.Effect<A, E, R>) =>
  *   Effect.retry(self, { while: PostgresPool.isSafeToRetry, schedule: patience })
+ *
+ * // For a `withTransaction` in which nothing commits by itself: repeated also if the server has undone it.
+ * const undone = ["DeadlockError", "SerializationError", "LockTimeoutError"]
+ * const retryUndone = <A, R>(transaction: Effect.Effect<A, SqlError.SqlError, R>) =>
+ *   Effect.retry(transaction, {
+ *     while: (error) => PostgresPool.isSafeToRetry(error) || undone.includes(error.reason._tag),
+ *     schedule: patience
+ *   })
  *
  * // For reads, and for what has a key under which it is done only once.
  * const retryKeyed = <A, R>(self: Effect.Effect<A, SqlError.SqlError, R>) =>
@@ -362,6 +372,10 @@ export const Service =
  * const program = Effect.gen(function*() {
  *   const sql = yield* SqlClient.SqlClient
  *   const countView = retryUnsent(sql`UPDATE pages SET views = views + 1 WHERE id = 1`)
+ *   const move = retryUndone(sql.withTransaction(Effect.gen(function*() {
+ *     yield* sql`UPDATE accounts SET balance = balance - 10 WHERE id = 1`
+ *     yield* sql`UPDATE accounts SET balance = balance + 10 WHERE id = 2`
+ *   })))
  *   // The key is made once, with the order, and not anew for each attempt.
  *   const placeOrder = (order: { readonly key: string; readonly total: number }) =>
  *     retryKeyed(sql.withTransaction(Effect.gen(function*() {
@@ -371,6 +385,7 @@ export const Service =
  *       if (placed.length === 1) yield* sql`UPDATE sales SET total = total + ${order.total}`
  *     })))
  *   yield* countView
+ *   yield* move
  *   yield* placeOrder({ key: "0192f6c4", total: 42 })
  * })
  * ```

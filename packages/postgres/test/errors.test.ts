@@ -1,7 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import { PoolError } from "@effect-pools/core"
 import * as Cause from "effect/Cause"
-import { ConnectionError, DeadlockError, SqlError, UniqueViolation, UnknownError } from "effect/sql/SqlError"
+import {
+  ConnectionError,
+  DeadlockError,
+  LockTimeoutError,
+  SerializationError,
+  SqlError,
+  StatementTimeoutError,
+  UniqueViolation,
+  UnknownError
+} from "effect/sql/SqlError"
 import { classify, isPermanent, isSafeToRetry, nameConnectionError, toSqlError } from "../src/internal/errors.ts"
 
 const cause = new Error("no")
@@ -72,8 +81,12 @@ describe("isSafeToRetry", () => {
     }
   })
 
-  it("is what the server has undone, and may do next time", () => {
-    assert.isTrue(isSafeToRetry(new SqlError({ reason: new DeadlockError({ cause }) })))
+  it("is not what the server has undone: before that it may have committed", () => {
+    for (const Reason of [DeadlockError, SerializationError, LockTimeoutError, StatementTimeoutError]) {
+      const error = new SqlError({ reason: new Reason({ cause, operation: "query" }) })
+      assert.isTrue(error.isRetryable)
+      assert.isFalse(isSafeToRetry(error), String(error))
+    }
   })
 
   it("is not what may have been done, nor what will fail again, nor what nobody knows", () => {

@@ -14,9 +14,18 @@ const patience = Schedule.min([Schedule.exponential("10 millis"), Schedule.space
   Schedule.upTo({ duration: "10 seconds" })
 )
 
-/** For anything: repeated only if nothing of it has happened. */
+/** For anything: repeated only if nothing of it was sent. */
 export const retryUnsent = <A, E, R>(self: Effect.Effect<A, E, R>) =>
   Effect.retry(self, { while: PostgresPool.isSafeToRetry, schedule: patience })
+
+const undone = ["DeadlockError", "SerializationError", "LockTimeoutError"]
+
+/** For a `withTransaction` in which nothing commits by itself: repeated also if the server has undone it. */
+export const retryUndone = <A, R>(transaction: Effect.Effect<A, SqlError, R>) =>
+  Effect.retry(transaction, {
+    while: (error) => PostgresPool.isSafeToRetry(error) || undone.includes(error.reason._tag),
+    schedule: patience
+  })
 
 /** For reads, and for what has a key under which it is done only once. */
 const retryKeyed = <A, R>(self: Effect.Effect<A, SqlError, R>) =>

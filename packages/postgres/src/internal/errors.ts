@@ -41,14 +41,14 @@ export const nameConnectionError = (error: SqlError): SqlError => {
 }
 
 /**
- * Worth a retry, and not one of those of which nobody can tell whether the server has done what it was asked: when the
- * connection breaks under a statement.
+ * Worth a retry, and for want of a connection nothing was sent. What the server says of a statement is no proof: it may
+ * have a COMMIT in it, and have failed after that.
  */
 export const isSafeToRetry = (error: unknown): boolean => {
   if (error instanceof PoolError.PoolError) return error.isRetryable
   if (!isSqlError(error) || !error.isRetryable) return false
-  const { _tag, operation } = error.reason
-  return _tag !== "ConnectionError" || operation === "acquire" || operation === "connect"
+  const { operation } = error.reason
+  return operation === "acquire" || operation === "connect"
 }
 
 /** Whether a statement fails like this when its session is ended under it: by a cancel request, by the end itself. */
