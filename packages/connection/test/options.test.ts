@@ -1465,10 +1465,7 @@ describe("nonsense", () => {
         yield* shown({ order: "random" }),
         'Pool "picky": option "order" must be one of lifo, fifo, but is "random"'
       )
-      assert.strictEqual(
-        yield* shown({ maxsize: 5 }),
-        'Pool "picky": option "maxsize" is not known to this pool, but is 5'
-      )
+      assert.strictEqual(yield* shown({ maxsize: 5 }), 'Pool "picky": option "maxsize" is not known, but is 5')
     })
   )
 

@@ -12,7 +12,8 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 
 /**
- * Names the pool, the field, the value it was given and the rule it breaks.
+ * Names the pool, the field, the value it was given and the rule it breaks. `subject` is how the message begins, for
+ * what is not a pool.
  *
  * @category errors
  * @since 0.1.0
@@ -21,13 +22,14 @@ export class InvalidOptions extends Schema.TaggedError<InvalidOptions>("effect-p
   "InvalidOptions",
   {
     pool: Schema.String,
+    subject: Schema.optionalKey(Schema.String),
     field: Schema.String,
     value: Schema.String,
     rule: Schema.String
   }
 ) {
   override get message(): string {
-    return `Pool "${this.pool}": option "${this.field}" ${this.rule}, but is ${this.value}`
+    return `${this.subject ?? `Pool "${this.pool}"`}: option "${this.field}" ${this.rule}, but is ${this.value}`
   }
 }
 
@@ -54,14 +56,17 @@ export const check = <A>(f: () => A): Effect.Effect<A, InvalidOptions> =>
  */
 export class Checks {
   readonly pool: string
+  readonly subject: string | undefined
 
-  constructor(pool: string) {
+  constructor(pool: string, subject?: string) {
     this.pool = pool
+    this.subject = subject
   }
 
   /** Refuses a value: the rule is a phrase that follows the field's name, such as "must be at least 1". */
   refuse(field: string, value: unknown, rule: string): never {
-    throw new InvalidOptions({ pool: this.pool, field, value: show(value), rule })
+    const subject = this.subject === undefined ? {} : { subject: this.subject }
+    throw new InvalidOptions({ pool: this.pool, ...subject, field, value: show(value), rule })
   }
 
   integer(field: string, value: number | undefined, fallback: number, min: number): number {
@@ -123,7 +128,7 @@ export class Checks {
   known(options: object, fields: ReadonlySet<string>, prefix = ""): void {
     if (!isRecord(options)) this.refuse("options", options, "must be an object")
     for (const [field, value] of Object.entries(options)) {
-      if (!fields.has(field)) this.refuse(prefix + field, value, "is not known to this pool")
+      if (!fields.has(field)) this.refuse(prefix + field, value, "is not known")
     }
   }
 

@@ -146,7 +146,7 @@ describe("checks", () => {
     checks.known({ max: 1 }, fields)
     assert.strictEqual(refused(() => checks.known({ maxx: 1 }, fields)).field, "maxx")
     assert.strictEqual(refused(() => checks.group("breaker", { maxx: 1 }, fields)).field, "breaker.maxx")
-    assert.strictEqual(refused(() => checks.known({ maxx: undefined }, fields)).rule, "is not known to this pool")
+    assert.strictEqual(refused(() => checks.known({ maxx: undefined }, fields)).rule, "is not known")
   })
 
   it("names must say something", () => {

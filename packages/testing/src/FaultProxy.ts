@@ -378,6 +378,6 @@ const change = (
   read: (checks: InvalidOptions.Checks) => Partial<Conditions>
 ) =>
   InvalidOptions.check(() => {
-    const { affected, checks } = checkTarget(target, fields)
+    const { affected, checks } = checkTarget(target, { connections: "optional", ...fields })
     self.relay.change(read(checks), affected)
   })

@@ -8,9 +8,12 @@ import * as Random from "effect/Random"
 import * as Scope from "effect/Scope"
 import { TestClock } from "effect/testing"
 import { randomBytes } from "node:crypto"
+import { subscribe, unsubscribe } from "node:diagnostics_channel"
 import { existsSync } from "node:fs"
+import type { AddressInfo, Server } from "node:net"
 import { dirname } from "node:path"
 import { FaultProxy } from "../src/index.ts"
+import { Relay } from "../src/internal/faultProxyRelay.ts"
 import { type Address, countSleeps, dial, eventually, type Peer, startServer, temporaryFolder } from "./sockets.ts"
 
 const IN_FLIGHT = 256 * 1024
@@ -729,6 +732,52 @@ describe("a proxy", () => {
     })
   )
 
+  it.effect("counts an address that can't even be tried as one that can't be reached", () =>
+    Effect.gen(function* () {
+      // Options are checked so that there is none; but then one that got through would end the process.
+      const relay = new Relay({ host: "a\0b", port: 1 }, yield* Effect.context<never>())
+      yield* Effect.addFinalizer(() => relay.close)
+      const port = yield* relay.listen({ host: "127.0.0.1", port: 0 })
+      const client = yield* dial({ host: "127.0.0.1", port: port! })
+      yield* eventually(() => client.isClosed && relay.links.size === 0)
+      assert.strictEqual(client.error, "ECONNRESET")
+      assert.strictEqual(relay.failed, 1)
+    })
+  )
+
+  it.effect("outlives errors of a listener that listens, and can still stop it", () =>
+    Effect.gen(function* () {
+      const listeners: Array<Server> = []
+      const note = (message: unknown) => listeners.push((message as { readonly server: Server }).server)
+      subscribe("tracing:net.server.listen:asyncEnd", note)
+      const proxy = yield* FaultProxy.make({ upstream: { port: 1 } })
+      unsubscribe("tracing:net.server.listen:asyncEnd", note)
+      const listener = listeners.find((server) => (server.address() as AddressInfo).port === proxy.address.port)!
+      for (let error = 1; error <= 2; error++) {
+        listener.emit("error", new Error("accept ENOBUFS"))
+        assert.strictEqual(now(proxy).failed, error)
+      }
+      yield* FaultProxy.refuse(proxy)
+      assert.isFalse(listener.listening)
+    })
+  )
+
+  it.effect("is named in the errors about its options", () =>
+    Effect.gen(function* () {
+      const proxy = yield* FaultProxy.make({ upstream: { port: 5432 } })
+      const message = (fault: Effect.Effect<void, InvalidOptions.InvalidOptions>) =>
+        Effect.map(Effect.flip(fault), (error) => error.message)
+      assert.strictEqual(
+        yield* message(FaultProxy.stall(proxy, { color: "red" } as object)),
+        'Fault proxy: option "color" is not known, but is "red"'
+      )
+      assert.strictEqual(
+        yield* message(FaultProxy.throttle(proxy, { bytesPerSecond: 0 })),
+        'Fault proxy: option "bytesPerSecond" must be a whole number of at least 1, but is 0'
+      )
+    })
+  )
+
   it.effect("refuses options that make no sense", () =>
     Effect.gen(function* () {
       const upstream = { port: 5432 }
@@ -740,7 +789,10 @@ describe("a proxy", () => {
         [{ upstream: { port: 65_536 } }, "upstream.port"],
         [{ upstream: { port: 1.5 } }, "upstream.port"],
         [{ upstream: { port: 1, host: "" } }, "upstream.host"],
+        [{ upstream: { port: 1, host: "a\0b" } }, "upstream.host"],
         [{ upstream: { path: "" } }, "upstream.path"],
+        [{ upstream: { path: "/a\0b" } }, "upstream.path"],
+        [{ upstream, listen: { host: "a\0b" } }, "listen.host"],
         [{ upstream: { path: "/a", port: 1 } }, "upstream.port"],
         [{ upstream, listen: { port: -1 } }, "listen.port"],
         [{ upstream, listen: "tcp" }, "listen"],
@@ -769,7 +821,8 @@ describe("a proxy", () => {
         [FaultProxy.stall(proxy, any({ direction: "up" })), "direction"],
         [FaultProxy.resume(proxy, any({ connections: "old" })), "connections"],
         [FaultProxy.blackhole(proxy, any({ color: "black" })), "color"],
-        [FaultProxy.cut(proxy, any({ direction: "down" })), "direction"]
+        [FaultProxy.cut(proxy, any({ direction: "down" })), "direction"],
+        [FaultProxy.cut(proxy, any({ connections: "new" })), "connections"]
       ] as const) {
         const error = yield* Effect.flip(fault)
         assert.instanceOf(error, InvalidOptions.InvalidOptions)

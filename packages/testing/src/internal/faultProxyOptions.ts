@@ -2,10 +2,10 @@ import { InvalidOptions } from "@effect-pools/core"
 import type { Options, Target, TcpAddress, UnixAddress } from "../FaultProxy.ts"
 import { directions } from "./faultProxyRelay.ts"
 
-const NAME = "fault proxy"
+const makeChecks = () => new InvalidOptions.Checks("fault proxy", "Fault proxy")
 
 export const checkOptions = (options: Options) => {
-  const checks = new InvalidOptions.Checks(NAME)
+  const checks = makeChecks()
   checks.known(options, new Set(["upstream", "listen"]))
   if (options.upstream === undefined) checks.refuse("upstream", options.upstream, "is required")
   return {
@@ -16,8 +16,8 @@ export const checkOptions = (options: Options) => {
 
 /** Checks what a fault affects, and that it has the fields that are its own. */
 export const checkTarget = (target: Target, fields: Readonly<Record<string, "required" | "optional">>) => {
-  const checks = new InvalidOptions.Checks(NAME)
-  checks.known(target, new Set(["direction", "connections", ...Object.keys(fields)]))
+  const checks = makeChecks()
+  checks.known(target, new Set(["direction", ...Object.keys(fields)]))
   for (const [field, need] of Object.entries(fields)) {
     const value = (target as Record<string, unknown>)[field]
     if (value === undefined && need === "required") checks.refuse(field, value, "is required")
@@ -42,6 +42,7 @@ const checkAddress = (
 ): TcpAddress | UnixAddress => {
   const text = (name: string, value: string) => {
     if (typeof value !== "string" || value === "") checks.refuse(`${field}.${name}`, value, "must be a string")
+    if (value.includes("\0")) checks.refuse(`${field}.${name}`, value, "must not contain a NUL character")
     return value
   }
   checks.group(field, address, new Set("path" in Object(address) ? ["path"] : ["host", "port"]))

@@ -47,13 +47,15 @@ export class Relay {
         if (this.#isClosed || this.#server !== undefined) return resume(Effect.succeed(undefined))
         const server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => this.#accept(client))
         this.#server = server
-        server.once("error", (error) => {
-          this.#server = undefined
+        const fail = (error: Error): void => {
+          if (this.#server === server) this.#server = undefined
           resume(Effect.fail(error))
-        })
+        }
+        server.once("error", fail)
         server.once("close", () => resume(Effect.succeed(undefined)))
         server.listen(address, () => {
-          // From now on an error is a connection that could not be accepted, for want of file handles say.
+          server.off("error", fail)
+          // A connection that could not be accepted. No file handles left is none: Node hangs up by itself then.
           server.on("error", () => this.failed++)
           const bound = server.address()
           resume(Effect.succeed(typeof bound === "object" ? bound?.port : undefined))
@@ -99,7 +101,14 @@ export class Relay {
     upstream.once("error", fail)
     upstream.once("connect", () => upstream.off("error", fail))
     upstream.setNoDelay()
-    upstream.connect(this.#upstream)
+    try {
+      upstream.connect(this.#upstream)
+    } catch {
+      // Nobody else would catch it here: an address that Node refuses at once.
+      upstream.off("error", fail)
+      fail()
+      link.reset()
+    }
   }
 
   #stopListening(): void {
