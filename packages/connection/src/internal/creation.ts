@@ -96,7 +96,6 @@ export class Creation<A, E> {
   #retryNow(now: number): void {
     this.#creator.replenish()
     // One alarm for two times, and timers may be early by a fraction of a millisecond.
-    if (this.failures === 0 || this.#isDeciding) return
     const next = now < this.#retryAt ? this.#retryAt : this.#refillAt
     if (now < next) this.#retry.set(next)
   }
@@ -125,10 +124,7 @@ export class Creation<A, E> {
     if (lifecycle === "closed") return
     if (this.failures >= this.#options.breakerFailures) this.#break(cause)
     // Of several attempts that fail together the first decides.
-    if (this.#isDeciding || this.#retryAt > now) {
-      this.#retry.set(this.#retryAt)
-      return this.#creator.replenish()
-    }
+    if (this.#isDeciding || this.#retryAt > now) return this.#creator.replenish()
     this.#isDeciding = true
     background.run({
       effect: Effect.suspend(() => this.#nextDelay(clock.wall(), Cause.squash(cause))),
@@ -169,7 +165,6 @@ export class Creation<A, E> {
       this.#retryAt = this.#failWaiters(cause) && !this.isBroken ? now + 1 : this.#refillAt
     }
     this.#retry.set(this.#retryAt)
-    this.#creator.replenish()
   }
 
   #retryDied(cause: Cause.Cause<unknown>): void {
