@@ -1,10 +1,222 @@
 /** How connections are made, and what becomes of attempts that fail. */
 import { ConnectionPool } from "@effect-pools/connection"
 import { describe, expect, it } from "@effect/vitest"
+import { Gates } from "@effect-pools/testing"
+import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
+import * as Tracer from "effect/Tracer"
 import { TestClock } from "effect/testing"
-import { hold, open, settle } from "./support.ts"
+import { failures, hold, open, settle, tags, type World } from "./support.ts"
+
+/** Callers that ask again as soon as they are answered, so that there is always one who waits. */
+const impatient = (world: World) =>
+  Effect.forkChild(
+    Effect.forever(Effect.andThen(Effect.exit(ConnectionPool.use(world.pool, () => Effect.void)), Effect.sleep(1))),
+    { startImmediately: true }
+  )
+
+const over = Schedule.recurs(0)
+
+describe("attempts that fail", () => {
+  it.effect("side by side are one step of the schedule", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 2, createRetry: Schedule.exponential("100 millis"), breaker: false })
+      world.gates.create = { late: 100, ending: "fail" }
+      yield* Effect.forEach([1, 2], () => hold(world))
+      yield* TestClock.adjust(1000)
+      expect(world.gates.attemptedAt).toEqual([0, 0, 200, 500, 1000])
+    })
+  )
+
+  it.effect("are made up for at the breaker's pace for the sake of min, when the schedule is over", () =>
+    Effect.gen(function* () {
+      const gates = Gates.make()
+      gates.create = "fail"
+      const world = yield* open({ min: 1, createRetry: over, breaker: { failures: 100, probeInterval: 400 } }, gates)
+      yield* TestClock.adjust(1000)
+      expect(gates.attemptedAt).toEqual([0, 400, 800])
+      // That a schedule ends is no failure of it.
+      expect(failures(world)).toEqual([])
+    })
+  )
+
+  it.effect("go on at that pace while other connections serve, when the schedule is over", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 2, createRetry: over, breaker: { failures: 100, probeInterval: 400 } })
+      const holder = yield* hold(world)
+      yield* settle
+      world.gates.create = "fail"
+      const waiter = yield* hold(world)
+      yield* TestClock.adjust(1000)
+      expect(world.gates.attemptedAt).toEqual([0, 0, 400, 800])
+      yield* holder.release
+      yield* waiter.release
+    })
+  )
+
+  it.effect("are probes once the breaker is open, also when the schedule is over, whoever asks", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 2, createRetry: over, breaker: { failures: 1, probeInterval: 400 } })
+      world.gates.create = "fail"
+      const asking = yield* impatient(world)
+      yield* TestClock.adjust(1000)
+      expect(world.gates.attemptedAt).toEqual([0, 400, 800])
+      yield* Fiber.interrupt(asking)
+    })
+  )
+
+  it.effect("that open the breaker are followed by the first probe at its pace, not at once", () =>
+    Effect.gen(function* () {
+      const createRetry = Schedule.spaced("1 hour")
+      const world = yield* open({ max: 2, createRetry, breaker: { failures: 2, probeInterval: 400 } })
+      world.gates.create = { late: 100, ending: "fail" }
+      yield* Effect.forEach([1, 2], () => hold(world))
+      yield* TestClock.adjust(1000)
+      expect(world.gates.attemptedAt).toEqual([0, 0, 500, 1000])
+      expect(world.logs.filter((line) => line.includes("can be made again"))).toEqual([])
+      world.gates.create = "ok"
+      yield* TestClock.adjust(500)
+      expect(tags(world)).toContain("BreakerClosed")
+      expect(world.logs.filter((line) => line.includes("can be made again")).length).toBe(1)
+    })
+  )
+
+  it.effect("after a success have a delay of their own, whatever was decided late for those before it", () =>
+    Effect.gen(function* () {
+      const gates = Gates.make()
+      // The first decision takes its time, and would have been a long one.
+      let decisions = 0
+      const createRetry = Schedule.forever.pipe(
+        Schedule.modifyDelay(() =>
+          ++decisions === 1
+            ? Effect.delay(Effect.succeed(Duration.minutes(10)), 200)
+            : Effect.succeed(Duration.millis(50))
+        )
+      )
+      const world = yield* open({ max: 2, createRetry, breaker: false }, gates)
+      gates.create = 100
+      const first = yield* hold(world)
+      gates.create = "fail"
+      const second = yield* hold(world)
+      yield* Fiber.interrupt(second.fiber)
+      yield* TestClock.adjust(300)
+      yield* ConnectionPool.invalidate(world.pool, gates.items[0]!)
+      yield* first.release
+      yield* hold(world)
+      yield* TestClock.adjust(50)
+      expect(gates.attemptedAt).toEqual([0, 0, 300, 350])
+    })
+  )
+
+  it.effect("see their own failure in the finalizers of what they have opened", () =>
+    Effect.gen(function* () {
+      const seen: Array<string> = []
+      const acquire = Effect.andThen(
+        Effect.addFinalizer((exit) => Effect.sync(() => seen.push(exit._tag))),
+        Effect.fail(new Gates.GateFailure({ at: "create" }))
+      )
+      const world = yield* open({ acquire, createRetry: over })
+      yield* Effect.exit(ConnectionPool.use(world.pool, () => Effect.void))
+      yield* settle
+      expect(seen).toEqual(["Failure"])
+    })
+  )
+
+  it.effect("because they interrupt themselves are defects for those who wait, who are not interrupted", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ createRetry: over })
+      world.gates.create = "interrupt"
+      const exit = yield* Effect.exit(ConnectionPool.use(world.pool, () => Effect.void))
+      expect(Exit.isFailure(exit) && Cause.squash(exit.cause)).toEqual(new Error("acquire was interrupted from within"))
+    })
+  )
+})
+
+describe("attempts that a close calls off", () => {
+  it.effect("are told as such, and count as no failures", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ min: 1 })
+      world.gates.create = "hang"
+      yield* ConnectionPool.resize(world.pool, { min: 2 })
+      yield* TestClock.adjust(70)
+      yield* world.close
+      expect(world.events.filter((event) => event._tag === "ItemCreateFailed")).toMatchObject([
+        { took: 70, failures: 0, cause: "called off by the close" }
+      ])
+      expect(world.pool.admission.observer.createFailed).toBe(0)
+    })
+  )
+
+  it.effect("open no breaker, if they die of it", () =>
+    Effect.gen(function* () {
+      const acquire = Effect.onInterrupt(Effect.never, () => Effect.die("of the close"))
+      const world = yield* open({ acquire, min: 1, breaker: { failures: 1 } })
+      yield* world.close
+      expect(tags(world)).toContain("ItemCreateFailed")
+      expect(tags(world)).not.toContain("BreakerOpened")
+    })
+  )
+
+  it.effect("leave no timer of a later attempt, while the last lease is waited for", () =>
+    Effect.gen(function* () {
+      const createRetry = Schedule.spaced("1 minute")
+      const world = yield* open({ max: 2, health: false, createRetry, closeGrace: "10 seconds" })
+      const holder = yield* hold(world)
+      yield* settle
+      world.gates.create = "fail"
+      yield* hold(world)
+      yield* settle
+      yield* Effect.forkChild(world.close, { startImmediately: true })
+      yield* settle
+      const left = world.left.sleeps
+      yield* holder.release
+      expect(left).toBe(1)
+    })
+  )
+})
+
+it.effect("times in the life of a connection are the differences that they say", () =>
+  Effect.gen(function* () {
+    const world = yield* open({ max: 1 })
+    yield* TestClock.adjust(5000)
+    world.gates.create = 30
+    const holder = yield* hold(world)
+    yield* TestClock.adjust(30 + 200)
+    yield* ConnectionPool.invalidate(world.pool, holder.got.item!)
+    yield* holder.release
+    expect(world.events.filter(({ _tag }) => _tag === "ItemCreating" || _tag === "ItemCreated")).toMatchObject([
+      { _tag: "ItemCreating", at: 5000 },
+      { _tag: "ItemCreated", at: 5030, took: 30 }
+    ])
+    expect(world.events.filter((event) => event._tag === "ItemDestroyed")).toMatchObject([{ age: 200 }])
+    expect((yield* ConnectionPool.stats(world.pool)).create).toMatchObject({ count: 1, max: 30 })
+  })
+)
+
+it.effect("making a connection is a span of the pool's own, in nobody's trace", () =>
+  Effect.gen(function* () {
+    const spans: Array<Tracer.NativeSpan> = []
+    const tracer = Tracer.make({
+      span(options) {
+        spans.push(new Tracer.NativeSpan(options))
+        return spans.at(-1)!
+      }
+    })
+    const world = yield* open({ max: 1 }).pipe(Effect.withTracer(tracer))
+    yield* Effect.withSpan(
+      ConnectionPool.use(world.pool, () => Effect.void),
+      "request"
+    )
+    const [span] = spans.filter(({ name }) => name === "pool.create")
+    expect(Object.fromEntries(span!.attributes)).toEqual({ "pool.name": world.pool.name })
+    expect(span!.parent).toEqual(Option.none())
+  })
+)
 
 describe("a timeout", () => {
   it.effect("tells of the last failure to make a connection, as long as none was made since", () =>
