@@ -26,10 +26,11 @@
  *
  * @since 0.1.0
  */
-import { Pool, type PoolRegistry } from "@effect-pools/core"
+import { InvalidOptions, Pool, type PoolRegistry } from "@effect-pools/core"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as AuditReport from "./AuditReport.ts"
+import { flag } from "./internal/flag.ts"
 import { Ledger } from "./internal/ledger.ts"
 import { pointAt } from "./internal/pointAt.ts"
 
@@ -58,7 +59,7 @@ export interface Auditor {
 }
 
 /**
- * Audits a pool from now on, until the surrounding scope closes.
+ * Audits a pool from now on, until the surrounding scope closes. Fails with `InvalidOptions` if the options make no sense.
  *
  * **Details**
  *
@@ -77,9 +78,9 @@ export interface Auditor {
 export const make = (
   pool: Pool.Pool<any, any> | PoolRegistry.RegisteredPool,
   options?: Options
-): Effect.Effect<Auditor, never, Scope.Scope> =>
+): Effect.Effect<Auditor, InvalidOptions.InvalidOptions, Scope.Scope> =>
   Effect.acquireRelease(
-    Effect.sync(() => makeUnsafe(pool, options)),
+    InvalidOptions.check(() => makeUnsafe(pool, options)),
     (auditor) => Effect.sync(auditor.stopUnsafe)
   )
 
@@ -92,19 +93,23 @@ export const make = (
 export const makeAll = (
   registry: PoolRegistry.PoolRegistry,
   options?: Options
-): Effect.Effect<ReadonlyArray<Auditor>, never, Scope.Scope> =>
+): Effect.Effect<ReadonlyArray<Auditor>, InvalidOptions.InvalidOptions, Scope.Scope> =>
   Effect.suspend(() => Effect.forEach(registry.list(), (pool) => make(pool, options)))
 
 /**
- * As {@link make}, at once, until `stopUnsafe` is called: for tests that do not run as an effect.
+ * As {@link make}, at once, until `stopUnsafe` is called: for tests that do not run as an effect. Throws
+ * `InvalidOptions` if the options make no sense.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const makeUnsafe = (pool: Pool.Pool<any, any> | PoolRegistry.RegisteredPool, options?: Options): Auditor => {
+export const makeUnsafe = (pool: Pool.Pool<any, any> | PoolRegistry.RegisteredPool, options: Options = {}): Auditor => {
+  const checks = new InvalidOptions.Checks("auditor")
+  checks.known(options, new Set(["callSites"]))
+  const callSites = flag(checks, "callSites", options.callSites, true)
   const audited = Pool.isPool(pool) ? pool : pool.pool
   const { admission } = audited
-  const forgetCallSites = options?.callSites === false ? () => {} : admission.trackCallSites()
+  const forgetCallSites = callSites ? admission.trackCallSites() : () => {}
   const ledger = new Ledger(audited)
   const stopListening = admission.observer.listen((event) => ledger.handle(event))
   let last: AuditReport.AuditReport | undefined

@@ -6,6 +6,7 @@
  *
  * @since 0.1.0
  */
+import { InvalidOptions } from "@effect-pools/core"
 import * as Effect from "effect/Effect"
 import { queryObjects, setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
@@ -51,6 +52,21 @@ export interface Growth {
 }
 
 /**
+ * @category options
+ * @since 0.1.0
+ */
+export interface GrowthOptions<E, R> {
+  /** What is measured, every time all of it. */
+  readonly round: Effect.Effect<unknown, E, R>
+  /** How many pieces of work a round does. */
+  readonly units: number
+  /** How many rounds go before the first measured one. Default 2. */
+  readonly warmUp?: number | undefined
+  /** How many rounds are measured. Default 6. */
+  readonly rounds?: number | undefined
+}
+
+/**
  * Repeats a round of work and tells how memory grows with it.
  *
  * **Details**
@@ -58,7 +74,8 @@ export interface Growth {
  * A round does `units` pieces of work. After `warmUp` rounds (default 2), in which code is compiled and caches fill, come
  * `rounds` measured ones (default 6). The growth is the median over all pairs of measurements of the slope between them
  * (Theil and Sen), so that a measurement that is off does
- * not count and a steady climb does.
+ * not count and a steady climb does. Fails with `InvalidOptions` unless all of them are whole numbers, and all but
+ * `warmUp` at least 1.
  *
  * **Example** (An effect that keeps something)
  *
@@ -80,13 +97,10 @@ export interface Growth {
  * @category operations
  * @since 0.1.0
  */
-export const growth = Effect.fnUntraced(function* <E, R>(options: {
-  readonly round: Effect.Effect<unknown, E, R>
-  readonly units: number
-  readonly warmUp?: number | undefined
-  readonly rounds?: number | undefined
-}): Effect.fn.Return<Growth, E, R> {
-  const { round, rounds = 6, units, warmUp = 2 } = options
+export const growth = Effect.fnUntraced(function* <E, R>(
+  options: GrowthOptions<E, R>
+): Effect.fn.Return<Growth, E | InvalidOptions.InvalidOptions, R> {
+  const { round, rounds, units, warmUp } = yield* InvalidOptions.check(() => checkGrowth(options))
   for (let n = 0; n < warmUp; n++) yield* round
   const samples = [yield* memory]
   for (let n = 0; n < rounds; n++) {
@@ -95,6 +109,19 @@ export const growth = Effect.fnUntraced(function* <E, R>(options: {
   }
   return { perUnit: medianSlope(samples) / units, units: units * rounds, samples }
 })
+
+const checkGrowth = <E, R>(options: GrowthOptions<E, R>) => {
+  const checks = new InvalidOptions.Checks("footprint")
+  checks.known(options, new Set(["round", "units", "warmUp", "rounds"]))
+  if (!Effect.isEffect(options.round)) checks.refuse("round", options.round, "must be an Effect")
+  if (options.units === undefined) checks.refuse("units", options.units, "is required")
+  return {
+    round: options.round,
+    units: checks.integer("units", options.units, 1, 1),
+    warmUp: checks.integer("warmUp", options.warmUp, 2, 0),
+    rounds: checks.integer("rounds", options.rounds, 6, 1)
+  }
+}
 
 /**
  * How many objects of a class there are in the whole process that something still refers to.

@@ -1,4 +1,4 @@
-import { Pool, type PoolEvent, PoolRegistry } from "@effect-pools/core"
+import { InvalidOptions, Pool, type PoolEvent, PoolRegistry } from "@effect-pools/core"
 import { Auditor, AuditReport, TestPool } from "@effect-pools/testing"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -133,6 +133,24 @@ describe("an auditor of a pool that is right", () => {
       const report = yield* Auditor.report(auditor)
       assert.deepInclude(report, { acquired: 5000, created: 5000, destroyed: 5000, items: [], leaks: [] })
       assert.deepStrictEqual(report.discrepancies, [])
+    })
+  )
+})
+
+describe("options that make no sense", () => {
+  it.effect("are refused, and nothing is begun", () =>
+    Effect.gen(function* () {
+      const pool = yield* open()
+      for (const options of [{ callsites: true }, { callSites: 1 }, null]) {
+        const error = yield* Effect.flip(Auditor.make(pool, options as never))
+        assert.instanceOf(error, InvalidOptions.InvalidOptions)
+        assert.throws(() => Auditor.makeUnsafe(pool, options as never), InvalidOptions.InvalidOptions)
+      }
+      const registry = yield* PoolRegistry.PoolRegistry
+      const many = yield* Effect.flip(Auditor.makeAll(registry, { callSites: "no" } as never))
+      assert.deepInclude(many, { field: "callSites", value: '"no"', rule: "must be true or false" })
+      assert.isFalse(pool.admission.observer.isListening)
+      assert.isFalse(pool.admission.tracksCallSites)
     })
   )
 })

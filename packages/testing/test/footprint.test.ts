@@ -55,6 +55,42 @@ describe("growth", () => {
   )
 })
 
+describe("options of growth that make no sense", () => {
+  it.effect("are refused, and no work is done", () =>
+    Effect.gen(function* () {
+      let rounds = 0
+      const round = Effect.sync(() => rounds++)
+      for (const [field, options] of [
+        ["units", {}],
+        ["units", { units: 0 }],
+        ["units", { units: -5 }],
+        ["units", { units: NaN }],
+        ["units", { units: Infinity }],
+        ["rounds", { units: 1, rounds: 0 }],
+        ["rounds", { units: 1, rounds: -1 }],
+        ["rounds", { units: 1, rounds: NaN }],
+        ["warmUp", { units: 1, warmUp: -1 }],
+        ["warmup", { units: 1, warmup: 1 }],
+        ["round", { units: 1, round: () => Effect.void }]
+      ] as const) {
+        const error = yield* Effect.flip(
+          Footprint.growth({ round, ...options } as unknown as Footprint.GrowthOptions<never, never>)
+        )
+        assert.deepInclude(error, { _tag: "InvalidOptions", field })
+      }
+      assert.strictEqual(rounds, 0)
+    })
+  )
+
+  it.effect("leave one round without warm-up a measurement", () =>
+    Effect.gen(function* () {
+      const growth = yield* Footprint.growth({ round: Effect.void, units: 1, warmUp: 0, rounds: 1 })
+      assert.isTrue(Number.isFinite(growth.perUnit))
+      assert.strictEqual(growth.samples.length, 2)
+    })
+  )
+})
+
 describe("instances", () => {
   it.effect("are those that something refers to", () =>
     Effect.gen(function* () {
