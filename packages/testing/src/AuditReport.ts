@@ -208,6 +208,16 @@ export const describeLeak = ({ heldFor, item, lease, since, takenAt }: Leak): st
   (takenAt ?? "in an unknown place")
 
 /**
+ * One lease that was out when its pool began to close, and has come back since, in words.
+ *
+ * @category formatting
+ * @since 0.1.0
+ */
+export const describeOutlived = ({ heldFor, item, lease, since, takenAt }: Leak): string =>
+  `lease ${lease} on item ${item} was still out when the pool began to close (its scope closes later than the pool's), ` +
+  `after ${inTime(heldFor)}, since ${new Date(since).toISOString()}, taken ${takenAt ?? "in an unknown place"}`
+
+/**
  * What was found, and what the auditor has seen of the pool, in a few lines.
  *
  * @category formatting

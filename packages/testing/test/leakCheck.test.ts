@@ -1,11 +1,15 @@
-import { Pool, PoolRegistry } from "@effect-pools/core"
-import { LeakCheck, TestPool } from "@effect-pools/testing"
+import { InvalidOptions, Pool, PoolRegistry } from "@effect-pools/core"
+import { Auditor, InterruptSweep, LeakCheck, TestPool } from "@effect-pools/testing"
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Scope from "effect/Scope"
 import { TestClock } from "effect/testing"
 import { open } from "./brokenStore.ts"
@@ -25,6 +29,21 @@ const leak = Effect.gen(function* () {
   yield* Scope.provide(Pool.get(yield* Db), scope)
   return scope
 })
+
+/** Takes a lease that nobody gives back until the returned scope is closed. */
+const takeFrom = (pool: Pool.Pool<any>) => Effect.tap(Scope.make(), (scope) => Scope.provide(Pool.get(pool), scope))
+
+/** Opens pools in a registry that no other test uses, around what is the test. */
+const alone =
+  (names: ReadonlyArray<string>, closeGrace: Duration.Input = "10 seconds") =>
+  <A, E>(test: Effect.Effect<A, E, Scope.Scope>) =>
+    Effect.andThen(
+      Effect.forEach(names, (name) => TestPool.make({ make: String, name, closeGrace })),
+      test
+    ).pipe(Effect.scoped, Effect.provideService(PoolRegistry.PoolRegistry, PoolRegistry.makeUnsafe()))
+
+const poolOf = (name: string) =>
+  Effect.map(PoolRegistry.PoolRegistry, (registry) => registry.find(name)!.pool as Pool.Pool<any>)
 
 /** What a check of an effect finds, a line each. */
 const found = <A, E>(effect: Effect.Effect<A, E, Scope.Scope>, options: LeakCheck.Options = {}) =>
@@ -68,6 +87,43 @@ describe("a test that leaves nothing behind", () => {
       assert.strictEqual(name, "db")
     })
   )
+
+  it.effect("finds the pools that were open before in its registry, but those that its own hide", () =>
+    Effect.gen(function* () {
+      const { names, found } = yield* LeakCheck.run(
+        Effect.gen(function* () {
+          const registry = yield* PoolRegistry.PoolRegistry
+          const found = [registry.find("shared")?.pool, registry.find("db")?.pool]
+          const db = yield* TestPool.make({ make: String, name: "db" })
+          assert.strictEqual(registry.find("db")?.pool, db)
+          return { names: registry.list().map(({ name }) => name), found }
+        })
+      )
+      assert.deepStrictEqual(names, ["shared", "db"])
+      assert.deepStrictEqual(found, [yield* poolOf("shared"), yield* poolOf("db")])
+    }).pipe(alone(["shared", "db"]))
+  )
+
+  it.effect("is seen in full by a check within a check", () =>
+    Effect.gen(function* () {
+      const pool = yield* poolOf("shared")
+      const inner = Effect.flip(LeakCheck.run(takeFrom(pool)))
+      const lines = yield* found(inner)
+      assert.strictEqual(lines.length, 1)
+    }).pipe(alone(["shared"]))
+  )
+})
+
+describe("options that make no sense", () => {
+  it.effect("are refused", () =>
+    Effect.gen(function* () {
+      for (const options of [{ allowgrace: true }, { allowGrace: "yes" }, null]) {
+        const error = yield* Effect.flip(LeakCheck.runWith(Effect.void, options as never))
+        assert.instanceOf(error, InvalidOptions.InvalidOptions)
+        if (options !== null) assert.throws(() => LeakCheck.layer(options as never), InvalidOptions.InvalidOptions)
+      }
+    })
+  )
 })
 
 describe("a test with a leak", () => {
@@ -77,8 +133,8 @@ describe("a test with a leak", () => {
       assert.instanceOf(error, LeakCheck.LeaksFound)
       const [title, line] = error.message.split("\n")
       assert.strictEqual(title, 'Pool "app/Db" (test): 1 found')
-      assert.match(line ?? "", /lease 1 holds item 1 for 0 ms, .*, taken at .*leakCheck\.test\.ts:25:\d+/)
-      assert.match(error.stack ?? "", /\n {4}at [^\n]*leakCheck\.test\.ts:25:\d+\)?$/)
+      assert.match(line ?? "", /lease 1 holds item 1 for 0 ms, .*, taken at .*leakCheck\.test\.ts:29:\d+/)
+      assert.match(error.stack ?? "", /\n {4}at [^\n]*leakCheck\.test\.ts:29:\d+\)?$/)
     })
   )
 
@@ -93,6 +149,19 @@ describe("a test with a leak", () => {
         yield* Effect.yieldNow
       })
       assert.strictEqual((yield* found(Effect.provide(test, Db.layer))).length, 1)
+    })
+  )
+
+  it.effect("fails with a lease that its own scope gives back after the pool has closed, and says so", () =>
+    Effect.gen(function* () {
+      const test = Effect.flatMap(Db, (pool) => Pool.get(pool))
+      const lines = yield* found(Effect.provide(test, Db.layer))
+      assert.strictEqual(lines.length, 1)
+      assert.match(
+        lines[0] ?? "",
+        /^lease 1 on item 1 was still out when the pool began to close \(its scope closes later than the pool's\), after/
+      )
+      yield* LeakCheck.run(test.pipe(Effect.scoped, Effect.provide(Db.layer)))
     })
   )
 
@@ -208,6 +277,195 @@ describe("a pool that was open before", () => {
       yield* Scope.close(before, Exit.void)
       // The lease that was found is out for good: were the close of the pool to wait for it, this test would hang.
     }).pipe(Effect.provide(Db.layer), Effect.provideService(PoolRegistry.PoolRegistry, PoolRegistry.makeUnsafe()))
+  )
+})
+
+describe("a pool that others use at the same time", () => {
+  it.effect("does not count what others took meanwhile, nor whom they keep waiting", () =>
+    Effect.gen(function* () {
+      const pool = yield* poolOf("shared")
+      const [begun, taken] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      const innocent = yield* Effect.forkChild(
+        LeakCheck.run(
+          Effect.gen(function* () {
+            yield* Pool.use(pool, Effect.succeed)
+            yield* Deferred.succeed(begun, undefined)
+            yield* Deferred.await(taken)
+          })
+        )
+      )
+      const neighbour = yield* Effect.forkChild(
+        LeakCheck.run(
+          Effect.gen(function* () {
+            yield* Deferred.await(begun)
+            yield* Effect.forEach(
+              Array.from({ length: 12 }),
+              () => Pool.use(pool, () => Effect.andThen(Deferred.succeed(taken, undefined), Effect.sleep("1 second"))),
+              { concurrency: "unbounded" }
+            )
+          })
+        )
+      )
+      yield* Fiber.join(innocent)
+      assert.isAbove(Pool.statsUnsafe(pool).used, 0)
+      assert.isAbove(Pool.statsUnsafe(pool).pending, 0)
+      yield* TestClock.adjust("10 seconds")
+      yield* Fiber.join(neighbour)
+    }).pipe(alone(["shared"]))
+  )
+
+  for (const [how, wrong] of [
+    ["itself", (pool: Pool.Pool<any>) => takeFrom(pool)],
+    [
+      "in a fiber that has ended",
+      (pool: Pool.Pool<any>) => Effect.flatMap(Effect.forkChild(takeFrom(pool)), (fiber) => Fiber.join(fiber))
+    ],
+    [
+      "in a fiber that goes on",
+      (pool: Pool.Pool<any>) =>
+        Effect.andThen(
+          Effect.forkDetach(
+            Pool.use(pool, () => Effect.never),
+            { startImmediately: true }
+          ),
+          Effect.yieldNow
+        )
+    ],
+    [
+      "after it had waited",
+      (pool: Pool.Pool<any>) =>
+        Effect.gen(function* () {
+          yield* Pool.suspend(pool)
+          const fiber = yield* Effect.forkChild(takeFrom(pool), { startImmediately: true })
+          yield* Pool.resume(pool)
+          yield* Fiber.join(fiber)
+        })
+    ],
+    [
+      "in a promise that has its context",
+      (pool: Pool.Pool<any>) =>
+        Effect.flatMap(Effect.context(), (context) =>
+          Effect.promise(() => Effect.runPromiseWith(context)(takeFrom(pool)))
+        )
+    ]
+  ] as const) {
+    it.effect(`finds who took a lease ${how} and kept it, and nobody else`, () =>
+      Effect.gen(function* () {
+        const pool = yield* poolOf("shared")
+        const over = yield* Deferred.make<void>()
+        const innocent = yield* Effect.forkChild(LeakCheck.run(Deferred.await(over)), { startImmediately: true })
+        const lines = yield* found(wrong(pool))
+        yield* Deferred.succeed(over, undefined)
+        yield* Fiber.join(innocent)
+        assert.strictEqual(lines.length, 1)
+        assert.match(lines[0] ?? "", /lease 1 holds item 1 .*leakCheck\.test\.ts/)
+      }).pipe(alone(["shared"], 0))
+    )
+  }
+
+  it.effect("finds who keeps a caller waiting", () =>
+    Effect.gen(function* () {
+      const pool = yield* poolOf("shared")
+      yield* Pool.suspend(pool)
+      const wait = Effect.forkDetach(
+        Pool.use(pool, () => Effect.never),
+        { startImmediately: true }
+      )
+      yield* wait
+      const lines = yield* found(wait)
+      assert.strictEqual(lines.length, 1)
+      assert.match(lines[0] ?? "", /a caller \(lease 2\) has been waiting/)
+    }).pipe(alone(["shared"], 0))
+  )
+
+  /** Closes the pool while a caller is in it, with or without the lease that was found. */
+  const closeWithCaller = (comesBack: boolean) =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const pool = yield* Scope.provide(TestPool.make({ make: String, closeGrace: "10 seconds" }), scope)
+      let leaked: Scope.Closeable | undefined
+      yield* found(Effect.map(takeFrom(pool), (scope) => (leaked = scope)))
+      if (comesBack) yield* Scope.close(leaked!, Exit.void)
+      const listens = pool.admission.observer.isListening
+      const caller = yield* Effect.forkChild(
+        Pool.use(pool, () => Effect.sleep("5 seconds")),
+        { startImmediately: true }
+      )
+      const closing = yield* Effect.forkChild(Scope.close(scope, Exit.void), { startImmediately: true })
+      yield* TestClock.adjust("4 seconds")
+      const usedMeanwhile = pool.admission.used
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(caller)
+      yield* Fiber.join(closing)
+      return { listens, usedMeanwhile, listensAfter: pool.admission.observer.isListening }
+    }).pipe(Effect.provideService(PoolRegistry.PoolRegistry, PoolRegistry.makeUnsafe()))
+
+  it.effect("keeps its grace when a lease that was found has come back, and is left alone", () =>
+    Effect.gen(function* () {
+      const seen = yield* closeWithCaller(true)
+      assert.deepStrictEqual(seen, { listens: false, usedMeanwhile: 1, listensAfter: false })
+    })
+  )
+
+  it.effect("waits for callers, and not for a lease that was found and is still out", () =>
+    Effect.gen(function* () {
+      const seen = yield* closeWithCaller(false)
+      assert.deepStrictEqual(seen, { listens: true, usedMeanwhile: 2, listensAfter: false })
+    })
+  )
+
+  it.live(
+    "is left alone after an interruption at any step",
+    () =>
+      Effect.gen(function* () {
+        const wrong = ({ admission }: Pool.Pool<any>) => [
+          ...(admission.tracksCallSites ? ["call sites are tracked still"] : []),
+          ...(admission.observer.isListening ? ["somebody listens still"] : [])
+        ]
+        const setup = () => open()
+        const audit = (pool: Pool.Pool<any>) => Effect.sync(() => wrong(pool))
+        const program = (pool: Pool.Pool<any>, stage: InterruptSweep.Stage) =>
+          LeakCheck.run(
+            Effect.gen(function* () {
+              const own = yield* TestPool.make({ make: String })
+              yield* Effect.scoped(Effect.andThen(Pool.get(own), Pool.get(pool)))
+              return yield* Pool.use(pool, Effect.succeed)
+            })
+          ).pipe(
+            Effect.onError((cause) =>
+              Effect.sync(() => {
+                for (const reason of cause.reasons) if (reason._tag === "Fail") stage.note(String(reason.error))
+              })
+            )
+          )
+        const budgets = [3, 4, 5, 7, 12]
+        InterruptSweep.expectClean(yield* InterruptSweep.run({ setup, audit, program, budgets, pairs: 0 }))
+
+        // A check that is begun before its end is sure to come.
+        const unsafe = (pool: Pool.Pool<any>) =>
+          Effect.flatMap(
+            Effect.sync(() => Auditor.makeUnsafe(pool)),
+            (auditor) => Effect.ensuring(Pool.use(pool, Effect.succeed), Effect.sync(auditor.stopUnsafe))
+          )
+        const { leaks } = yield* InterruptSweep.run({ setup, audit, program: unsafe, budgets, pairs: 0 })
+        assert.include(
+          leaks.map(({ what }) => what),
+          "call sites are tracked still"
+        )
+      }),
+    60_000
+  )
+})
+
+describe("a runtime of its own in a test", () => {
+  it.effect("is seen if its layer has that of the check beneath it", () =>
+    Effect.gen(function* () {
+      const runtime = ManagedRuntime.make(Layer.provideMerge(Db.layer, LeakCheck.layer()))
+      yield* Effect.promise(() => runtime.runPromise(leak))
+      const exit = yield* Effect.exit(runtime.disposeEffect)
+      assert.isTrue(Exit.isFailure(exit))
+      if (Exit.isFailure(exit)) assert.instanceOf(Cause.squash(exit.cause), LeakCheck.LeaksFound)
+    })
   )
 })
 
