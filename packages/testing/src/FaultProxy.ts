@@ -131,7 +131,7 @@ export interface Traffic {
 /**
  * - `open`: connections that clients or the server have not closed, or that wait for the end to get through
  * - `total`: connections accepted since the start
- * - `failed`: those for which the server could not be reached, and those that could not be accepted, which `total` leaves out
+ * - `failed`: those for which the server could not be reached; also those that could not be accepted, which `total` lacks
  *
  * @category models
  * @since 0.1.0
