@@ -13,12 +13,11 @@ import * as Tracer from "effect/Tracer"
 import { TestClock } from "effect/testing"
 import { failures, hold, open, settle, tags, type World } from "./support.ts"
 
-/** Callers that ask again as soon as they are answered, so that there is always one who waits. */
-const impatient = (world: World) =>
-  Effect.forkChild(
-    Effect.forever(Effect.andThen(Effect.exit(ConnectionPool.use(world.pool, () => Effect.void)), Effect.sleep(1))),
-    { startImmediately: true }
-  )
+/** A caller that asks again as soon as it is answered. */
+const impatient = (world: World, options?: { readonly acquireTimeout: number }) => {
+  const use = ConnectionPool.use(world.pool, () => Effect.void, options)
+  return Effect.forkChild(Effect.forever(Effect.andThen(Effect.exit(use), Effect.sleep(1))), { startImmediately: true })
+}
 
 const over = Schedule.recurs(0)
 
@@ -63,10 +62,10 @@ describe("attempts that fail", () => {
     Effect.gen(function* () {
       const world = yield* open({ max: 2, createRetry: over, breaker: { failures: 1, probeInterval: 400 } })
       world.gates.create = "fail"
-      const asking = yield* impatient(world)
+      const asking = [yield* impatient(world), yield* impatient(world, { acquireTimeout: 0 })]
       yield* TestClock.adjust(1000)
       expect(world.gates.attemptedAt).toEqual([0, 400, 800])
-      yield* Fiber.interrupt(asking)
+      for (const caller of asking) yield* Fiber.interrupt(caller)
     })
   )
 
