@@ -458,6 +458,19 @@ export const faults: Record<string, Fault> = {
     }
   ),
 
+  "is resized when it is closed": fault(
+    "resize",
+    "does nothing to a closed pool, and tells nothing",
+    ({ admission }) => {
+      replace(admission, "resize", (resize) => (min, max) => {
+        const { lifecycle } = admission
+        if (lifecycle === "closed") admission.lifecycle = "draining"
+        resize(min, max)
+        admission.lifecycle = lifecycle
+      })
+    }
+  ),
+
   "ends what was invalidated for another reason": fault(
     "events",
     "an item that is invalidated is destroyed for this reason",

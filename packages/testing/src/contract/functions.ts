@@ -271,6 +271,21 @@ export const plans: ReadonlyArray<Plan> = [
     })
   ),
 
+  resize.pool("does nothing to a closed pool, and tells nothing", { max: 3 }, (world) =>
+    Effect.gen(function* () {
+      yield* world.call()
+      yield* world.close
+      yield* settle
+      const told = world.events.length
+      yield* Pool.resize(world.pool, { max: 5 })
+      yield* Pool.suspend(world.pool)
+      yield* Pool.resume(world.pool)
+      yield* settle
+      yield* includes("stats", world.stats, { state: "closed", min: 0, max: 3 })
+      yield* equal("events after the close", world.events.slice(told), [])
+    })
+  ),
+
   resize.pool("never interrupts a lease", { max: 3, maxCreating: 3 }, (world) =>
     Effect.gen(function* () {
       const held = yield* world.holdMany(3)
