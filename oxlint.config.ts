@@ -13,6 +13,7 @@ type Room = {
 const rooms: Record<string, Room> = {
   core: { imports: [], effectOnly: true },
   connection: { imports: ["core"], effectOnly: true },
+  instance: { imports: ["core"], effectOnly: true },
   testing: { imports: ["core"] },
   postgres: { imports: ["connection", "core"] },
   bench: { imports: "any" },

@@ -1,0 +1,2 @@
+/** A cap on how many fresh instances live at once. */
+export * as InstancePool from "./InstancePool.ts"

@@ -1,0 +1,284 @@
+import {
+  type Admission,
+  Background,
+  type Lease,
+  LinkedList,
+  Observer,
+  type PoolError,
+  type PoolEvent,
+  type PoolStats,
+  type Store,
+  Supply
+} from "@effect-pools/core"
+import type * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { Instance } from "./instance.ts"
+import type { Checked } from "./options.ts"
+
+/** The pause after a prepared instance could not be built: doubled with each failure, in milliseconds. */
+const PAUSE = { first: 10, longest: 5000 } as const
+
+/**
+ * The store of an instance pool: an instance is built for a lease, or ahead of one, and ends with it.
+ *
+ * Every instance that is built serves whoever waits first; only when nobody does, it is put aside as prepared. So whom an
+ * attempt was started for makes no difference, but for its failure: that is the first waiter's, and with nobody waiting
+ * the pool's own, which tries again after a pause.
+ */
+export class InstanceStore<A, E> implements Store.Store<A, E> {
+  readonly options: Checked<A, E>
+  readonly admission: Admission.Admission<A, E>
+  readonly all = new Set<Instance<A>>()
+  /** Oldest first, which is the order in which they are handed out. */
+  readonly #prepared = new LinkedList.LinkedList<Instance<A>>()
+  readonly #byValue = new Map<A, Instance<A>>()
+  readonly #supply: Supply.Supply<A, E>
+  readonly #age: Background.Alarm
+  readonly #pause: Background.Alarm
+  /** When the next instance may be prepared. */
+  #prepareAt = 0
+  #isRefilling = false
+  #lastId = 0
+  /** Leases served from prepared instances, and by instances that had to be built. */
+  #hits = 0
+  #misses = 0
+  /** Of the instances that are being destroyed, those that nobody had: a caller need not know of them. */
+  #retiring = 0
+
+  constructor(admission: Admission.Admission<A, E>, options: Checked<A, E>) {
+    this.admission = admission
+    this.options = options
+    this.#supply = new Supply.Supply(admission, options)
+    this.#age = new Background.Alarm(admission.background, admission.clock, (now) => this.#retireAged(now))
+    this.#pause = new Background.Alarm(admission.background, admission.clock, () => admission.serve())
+  }
+
+  // Leases -----------------------------------------------------------------------------------------------------------
+
+  take(now: number): Instance<A> | undefined {
+    this.#retireAged(now)
+    const instance = this.#prepared.head
+    if (instance === undefined) return undefined
+    this.#prepared.remove(instance)
+    this.#hits++
+    this.admission.idle--
+    this.#use(instance)
+    this.#refill()
+    return instance
+  }
+
+  #use(instance: Instance<A>): void {
+    instance.state = "used"
+    this.admission.used++
+  }
+
+  giveBack(instance: Instance<A>): void {
+    // Destroyed under its holder when the grace of a close was over.
+    if (instance.state === "destroyed" || instance.keepers > 0) return
+    this.destroy(instance, instance.doom ?? "released")
+  }
+
+  /** Keeps an instance in use, for as long as the returned function is not called. */
+  keep(value: A): (() => void) | undefined {
+    const instance = this.#inUse(value)
+    if (instance === undefined) return undefined
+    instance.keepers++
+    return () => {
+      instance.keepers--
+      if (instance.keepers > 0 || instance.holder !== undefined || instance.state === "destroyed") return
+      this.destroy(instance, instance.doom ?? "released")
+    }
+  }
+
+  #inUse(value: A): Instance<A> | undefined {
+    let instance = this.#byValue.get(value)
+    while (instance !== undefined && instance.state !== "used") instance = instance.twin
+    return instance
+  }
+
+  /** Builds the next one to be prepared, but not in the step of the caller who took the last. */
+  #refill(): void {
+    if (this.#isRefilling || this.admission.min === 0) return
+    this.#isRefilling = true
+    const refill = Effect.sync(() => {
+      this.#isRefilling = false
+      this.admission.serve()
+    })
+    this.admission.background.fork(Effect.andThen(Effect.yieldNow, refill))
+  }
+
+  // Supply -----------------------------------------------------------------------------------------------------------
+
+  replenish(): void {
+    const { lifecycle } = this.admission
+    if (lifecycle === "draining" || lifecycle === "closed") return
+    while (this.admission.live < this.admission.max && this.#wantsInstance()) this.#build()
+  }
+
+  #wantsInstance(): boolean {
+    const { clock, creating, demanding, idle, lifecycle, min } = this.admission
+    const waiting = lifecycle === "open" ? demanding : 0
+    if (waiting > creating) return true
+    if (idle + creating - waiting >= min) return false
+    const now = clock.now()
+    if (now >= this.#prepareAt) return true
+    this.#pause.set(this.#prepareAt)
+    return false
+  }
+
+  #build(): void {
+    this.#supply.make({
+      created: (value, scope, now, took) => this.#built(value, scope, now, took),
+      failed: (cause, now) => this.#failed(cause, now)
+    })
+  }
+
+  #built(value: A, scope: Scope.Closeable, now: number, took: number): void {
+    const { admission } = this
+    const instance = new Instance(++this.#lastId, value, scope, now)
+    this.all.add(instance)
+    instance.twin = this.#byValue.get(value)
+    this.#byValue.set(value, instance)
+    this.#prepareAt = 0
+    admission.creating--
+    admission.observer.created++
+    this.#use(instance)
+    admission.observer.emit({ _tag: "ItemCreated", item: instance.id, took })
+    const { lifecycle, live, max } = admission
+    const isClosing = lifecycle === "draining" || lifecycle === "closed"
+    if (isClosing || live > max) return this.#retire(instance, isClosing ? "closed" : "shrink")
+    if (admission.offer(instance, now)) {
+      this.#misses++
+      return
+    }
+    instance.state = "prepared"
+    admission.used--
+    admission.idle++
+    this.#prepared.addLast(instance)
+    if (this.options.preparedMaxAge !== Infinity) this.#age.set(now + this.options.preparedMaxAge)
+    // Whoever it was for may have left.
+    this.#retireSurplus()
+  }
+
+  #failed(cause: Cause.Cause<E | PoolError.PoolError>, now: number): void {
+    const { lifecycle, name } = this.admission
+    if (this.admission.failFirst(Effect.failCause(cause)) || lifecycle === "closed") return
+    const pause = Math.min(PAUSE.first * 2 ** (this.#supply.failures - 1), PAUSE.longest)
+    this.#prepareAt = now + pause
+    if (this.#supply.failures === 1) this.admission.warn(`Pool "${name}": an instance could not be prepared`, cause)
+  }
+
+  // Ends -------------------------------------------------------------------------------------------------------------
+
+  /** Takes an instance out of the pool and closes its scope. Its permit comes free when that has ended. */
+  destroy(instance: Instance<A>, reason: PoolEvent.DestroyReason, ended?: () => void): void {
+    if (instance.state === "destroyed") throw new Error(`BUG: instance ${instance.id} is destroyed already`)
+    if (instance.list !== undefined) this.#prepared.remove(instance)
+    if (instance.state === "prepared") this.admission.idle--
+    else this.admission.used--
+    instance.state = "destroyed"
+    this.all.delete(instance)
+    this.#forget(instance)
+    this.#supply.end(instance, reason, ended)
+  }
+
+  /** Destroys an instance that nobody had. */
+  #retire(instance: Instance<A>, reason: PoolEvent.DestroyReason): void {
+    this.#retiring++
+    this.destroy(instance, reason, () => this.#retiring--)
+  }
+
+  #retireAged(now: number): void {
+    const { preparedMaxAge } = this.options
+    if (preparedMaxAge === Infinity) return
+    let oldest = this.#prepared.head
+    while (oldest !== undefined && now - oldest.createdAt >= preparedMaxAge) {
+      this.#retire(oldest, "maxLifetime")
+      oldest = this.#prepared.head
+    }
+    if (oldest !== undefined) this.#age.set(oldest.createdAt + preparedMaxAge)
+  }
+
+  /** Retires prepared instances beyond `prepare` and `max`, oldest first. */
+  #retireSurplus(): void {
+    const { admission } = this
+    while (
+      admission.idle > 0 &&
+      (admission.idle > admission.min || admission.live - admission.destroying > admission.max)
+    )
+      this.#retire(this.#prepared.head!, "shrink")
+  }
+
+  #forget(instance: Instance<A>): void {
+    const first = this.#byValue.get(instance.value)
+    if (first === instance) {
+      if (instance.twin === undefined) this.#byValue.delete(instance.value)
+      else this.#byValue.set(instance.value, instance.twin)
+      return
+    }
+    for (let other = first; other !== undefined; other = other.twin) {
+      if (other.twin === instance) other.twin = instance.twin
+    }
+  }
+
+  invalidate(value: A): void {
+    for (let instance = this.#byValue.get(value); instance !== undefined;) {
+      const twin: Instance<A> | undefined = instance.twin
+      instance.doom ??= "invalidated"
+      if (instance.state === "prepared") this.#retire(instance, "invalidated")
+      instance = twin
+    }
+  }
+
+  resized(): void {
+    this.#retireSurplus()
+  }
+
+  shutdown(): void {
+    this.#age.clear()
+    this.#pause.clear()
+    this.#supply.stop()
+    for (const instance of Array.from(this.#prepared)) this.#retire(instance, "closed")
+  }
+
+  abandon(): void {
+    for (const instance of Array.from(this.all)) this.destroy(instance, "closed")
+  }
+
+  // Answers ----------------------------------------------------------------------------------------------------------
+
+  refusal(): Effect.Effect<never, E> | undefined {
+    const { destroying, max, pending, used } = this.admission
+    if (this.options.waits || used + pending + destroying - this.#retiring < max) return undefined
+    return this.admission.exhausted() as Effect.Effect<never, any>
+  }
+
+  /** What does not wait is served from what is prepared; to build one for nobody is of no use. */
+  turnedAway(): void {}
+
+  mayOffer(): boolean {
+    return false
+  }
+
+  timeoutFailure(): undefined {}
+
+  lastCreateFailure(): string | undefined {
+    const cause = this.#supply.lastFailure
+    return cause === undefined ? undefined : Observer.inWords(cause)
+  }
+
+  *leases(): Generator<Lease.Lease<A>, void> {
+    for (const { holder } of this.all) if (holder !== undefined) yield holder
+  }
+
+  details(): PoolStats.PoolStats["details"] {
+    const { exhausted } = this.admission.observer
+    return {
+      hits: this.#hits,
+      misses: this.#misses,
+      exhausted,
+      live: this.admission.live
+    }
+  }
+}
