@@ -48,6 +48,8 @@ export interface Attempt<A, E> {
   readonly failed: (cause: Cause.Cause<E | PoolError>, now: number, took: number) => void
   /** The attempt has ended: called before either of the others. */
   readonly ended?: (() => void) | undefined
+  /** What an attempt without success had opened is closed, or has been given up: its permit is free. */
+  readonly cleaned?: (() => void) | undefined
 }
 
 /**
@@ -111,7 +113,7 @@ export class Supply<A, E> {
         this.#admission.creating--
         this.#admission.destroying++
         this.#failed(exit?.cause ?? Cause.fail(this.#admission.createTimeout(took)), now, took, attempt)
-        this.#close(scope, exit ?? Exit.void, undefined, () => {})
+        this.#close(scope, exit ?? Exit.void, undefined, () => attempt.cleaned?.())
       },
       // The scope of an attempt that was given up is closed: what it still opens is closed in the same breath.
       late: (exit) => this.#late(undefined, exit)
