@@ -20,11 +20,13 @@ import type * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { dual } from "effect/Function"
+import * as Layer from "effect/Layer"
 import { hasProperty } from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import { checkOptions } from "./internal/options.ts"
 import { InstanceStore } from "./internal/store.ts"
+import { withTestDefaults } from "./internal/testDefaults.ts"
 
 /**
  * A pool of instances of type `A`; building one can fail with `E`.
@@ -292,6 +294,46 @@ export interface ServiceClass<Self, Id extends string, A, E, LE, LR> extends Poo
   LE,
   LR
 > {
+  /**
+   * The same service over fakes, for tests: opens a pool with these options, and nothing else. The options of the service
+   * itself are not used, nor is anything that they need: no configuration, no files, no guest code.
+   *
+   * **Details**
+   *
+   * `create` is required, and must build what the service's own builds. The other defaults are those of a test:
+   *
+   * - `acquireTimeout`, `createTimeout`, `destroyTimeout`: 1 second
+   * - `closeGrace`: 0, so that a leak does not hold up the end of a test, which under a `TestClock` it would for ever
+   * - `leakDetection`: 1 minute, so that timeouts and audits know where leases were taken
+   * - nothing happens by itself: `prepare` is 0
+   *
+   * **Example** (An application's test)
+   *
+   * ```ts
+   * import { Effect, FileSystem } from "effect"
+   * import { InstancePool } from "@effect-pools/instance"
+   *
+   * interface Plugin {
+   *   readonly price: (cents: number) => number
+   * }
+   * declare const load: (code: Uint8Array) => Effect.Effect<Plugin>
+   *
+   * class Plugins extends InstancePool.Service<Plugins>()("app/Plugins", Effect.gen(function*() {
+   *   const files = yield* FileSystem.FileSystem
+   *   return { create: load(yield* files.readFile("price.wasm")), max: 8 }
+   * })) {}
+   *
+   * const price = Effect.suspend(() => Plugins.use((plugin) => Effect.sync(() => plugin.price(21))))
+   *
+   * // it.effect("asks the plugin for the price", () => test)
+   * const test = price.pipe(
+   *   Effect.provide(Plugins.layerTest({ create: Effect.succeed({ price: (cents) => cents * 2 }) }))
+   * )
+   * ```
+   */
+  readonly layerTest: <R = never>(
+    options: Options<A, E, R>
+  ) => Layer.Layer<Self, InvalidOptions.InvalidOptions, Exclude<R, Scope.Scope>>
   /** See {@link detach}. */
   readonly detach: (instance: A) => Effect.Effect<A, NotInUse, Self | Scope.Scope>
 }
@@ -325,9 +367,9 @@ export const Service =
     options: Options<A, E, R> | Effect.Effect<Options<A, E, R>, OE, OR>
   ): ServiceClass<Self, Id, A, E, OE | InvalidOptions.InvalidOptions, Exclude<R | OR, Scope.Scope>> => {
     const given = Effect.isEffect(options) ? options : Effect.succeed(options)
-    const open = Effect.flatMap(given, (options) =>
+    const makeNamed = <R2>(options: Options<A, E, R2>) =>
       make(options?.name === undefined ? { ...options, name: id } : options)
-    )
+    const open = Effect.flatMap(given, makeNamed)
     return PoolService.make<
       Self,
       Id,
@@ -340,7 +382,8 @@ export const Service =
     >(
       id,
       open,
-      (tag: Context.Key<Self, InstancePool<A, E>>) => ({
+      (tag: Context.Key<Self, InstancePool<A, E>>, opening) => ({
+        layerTest: <R2>(options: Options<A, E, R2>) => Layer.effect(tag, opening(makeNamed(withTestDefaults(options)))),
         detach: (instance: A) => Effect.flatMap(tag, (pool) => detach(pool, instance))
       }),
       !Effect.isEffect(options) && options?.leakDetection !== undefined

@@ -36,21 +36,26 @@ export class InstanceStore<A, E> implements Store.Store<A, E> {
   readonly #supply: Supply.Supply<A, E>
   readonly #age: Background.Alarm
   readonly #pause: Background.Alarm
-  /** When the next instance may be prepared. */
+  /** When the next instance may be prepared; it is put off for longer each time that fails. */
   #prepareAt = 0
+  #putOff = 0
   #isRefilling = false
+  #isBuilding = false
   #lastId = 0
   /** Leases served from prepared instances, and by instances that had to be built. */
   #hits = 0
   #misses = 0
-  /** Of the instances that are being destroyed, those that nobody had: a caller need not know of them. */
-  #retiring = 0
+  /** Of what is being destroyed, that which nobody had or waited for: no caller is refused because of it. */
+  retiring = 0
 
   constructor(admission: Admission.Admission<A, E>, options: Checked<A, E>) {
     this.admission = admission
     this.options = options
     this.#supply = new Supply.Supply(admission, options)
-    this.#age = new Background.Alarm(admission.background, admission.clock, (now) => this.#retireAged(now))
+    this.#age = new Background.Alarm(admission.background, admission.clock, (now) => {
+      this.#retireAged(now)
+      admission.serve()
+    })
     this.#pause = new Background.Alarm(admission.background, admission.clock, () => admission.serve())
   }
 
@@ -88,6 +93,7 @@ export class InstanceStore<A, E> implements Store.Store<A, E> {
       instance.keepers--
       if (instance.keepers > 0 || instance.holder !== undefined || instance.state === "destroyed") return
       this.destroy(instance, instance.doom ?? "released")
+      this.admission.changed()
     }
   }
 
@@ -113,7 +119,11 @@ export class InstanceStore<A, E> implements Store.Store<A, E> {
   replenish(): void {
     const { lifecycle } = this.admission
     if (lifecycle === "draining" || lifecycle === "closed") return
+    // One that fails at once calls this again: as deep as the queue is long, if it were not for this.
+    if (this.#isBuilding) return
+    this.#isBuilding = true
     while (this.admission.live < this.admission.max && this.#wantsInstance()) this.#build()
+    this.#isBuilding = false
   }
 
   #wantsInstance(): boolean {
@@ -128,9 +138,18 @@ export class InstanceStore<A, E> implements Store.Store<A, E> {
   }
 
   #build(): void {
+    let isNobodys = false
     this.#supply.make({
       created: (value, scope, now, took) => this.#built(value, scope, now, took),
-      failed: (cause, now) => this.#failed(cause, now)
+      failed: (cause, now) => {
+        if (this.admission.failFirst(Effect.failCause(cause))) return
+        isNobodys = true
+        this.retiring++
+        this.#failedAlone(cause, now)
+      },
+      cleaned: () => {
+        if (isNobodys) this.retiring--
+      }
     })
   }
 
@@ -140,7 +159,7 @@ export class InstanceStore<A, E> implements Store.Store<A, E> {
     this.all.add(instance)
     instance.twin = this.#byValue.get(value)
     this.#byValue.set(value, instance)
-    this.#prepareAt = 0
+    this.#prepareAt = this.#putOff = 0
     admission.creating--
     admission.observer.created++
     this.#use(instance)
@@ -161,12 +180,15 @@ export class InstanceStore<A, E> implements Store.Store<A, E> {
     this.#retireSurplus()
   }
 
-  #failed(cause: Cause.Cause<E | PoolError.PoolError>, now: number): void {
-    const { lifecycle, name } = this.admission
-    if (this.admission.failFirst(Effect.failCause(cause)) || lifecycle === "closed") return
-    const pause = Math.min(PAUSE.first * 2 ** (this.#supply.failures - 1), PAUSE.longest)
-    this.#prepareAt = now + pause
-    if (this.#supply.failures === 1) this.admission.warn(`Pool "${name}": an instance could not be prepared`, cause)
+  #failedAlone(cause: Cause.Cause<E | PoolError.PoolError>, now: number): void {
+    const { min, name } = this.admission
+    if (this.#putOff === 0) this.admission.warn(`Pool "${name}": an instance could not be built ahead`, cause)
+    // Those that were tried together and fail together are one failure.
+    if (now < this.#prepareAt) return
+    this.#putOff = Math.min(this.#putOff * 2 || PAUSE.first, PAUSE.longest)
+    this.#prepareAt = now + this.#putOff
+    // Not only when what it leaves behind has been cleaned up, which may take its time.
+    if (min > 0) this.#pause.set(this.#prepareAt)
   }
 
   // Ends -------------------------------------------------------------------------------------------------------------
@@ -185,8 +207,8 @@ export class InstanceStore<A, E> implements Store.Store<A, E> {
 
   /** Destroys an instance that nobody had. */
   #retire(instance: Instance<A>, reason: PoolEvent.DestroyReason): void {
-    this.#retiring++
-    this.destroy(instance, reason, () => this.#retiring--)
+    this.retiring++
+    this.destroy(instance, reason, () => this.retiring--)
   }
 
   #retireAged(now: number): void {
@@ -229,6 +251,7 @@ export class InstanceStore<A, E> implements Store.Store<A, E> {
       if (instance.state === "prepared") this.#retire(instance, "invalidated")
       instance = twin
     }
+    this.admission.serve()
   }
 
   resized(): void {
@@ -250,7 +273,7 @@ export class InstanceStore<A, E> implements Store.Store<A, E> {
 
   refusal(): Effect.Effect<never, E> | undefined {
     const { destroying, max, pending, used } = this.admission
-    if (this.options.waits || used + pending + destroying - this.#retiring < max) return undefined
+    if (this.options.waits || used + pending + destroying - this.retiring < max) return undefined
     return this.admission.exhausted() as Effect.Effect<never, any>
   }
 

@@ -1,0 +1,25 @@
+import { describe, expect, it } from "@effect/vitest"
+import { GateCombinations } from "@effect-pools/testing"
+import * as Effect from "effect/Effect"
+import { refusing, subject } from "./subject.ts"
+
+describe("every combination of gates under cancellation", () => {
+  for (const [how, kind] of [
+    ["wait", subject],
+    ["are refused", refusing]
+  ] as const) {
+    it.live(
+      `leaves a pool sound whose callers ${how}`,
+      () =>
+        Effect.gen(function* () {
+          const combinations = [...GateCombinations.all(kind), ...GateCombinations.pairwise(kind)]
+          const report = yield* GateCombinations.run(kind, { combinations, plays: 8 })
+          GateCombinations.expectSound(report)
+          expect(report.plays).toBe(8 * report.combinations)
+          expect(report.begun.create).toBeGreaterThan(report.plays)
+          expect(report.begun.destroy).toBeGreaterThan(report.plays)
+        }),
+      120_000
+    )
+  }
+})
