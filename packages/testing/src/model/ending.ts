@@ -28,6 +28,8 @@ export const heal = async <P extends AnyPool>(world: World<P>, callers: Callers<
       if (isInTime && !call.ask.isOptional && !call.isCalledOff) callers.hopeful.add(call)
     })
   }
+  // Who is served by that goes on before time does.
+  await world.advance(0)
   await world.advance(6000)
   callers.isLettingGo = false
   if (callers.open.length > 0) world.broken(3, `call ${callers.open[0]!.call.id} has had no answer`)
