@@ -10,7 +10,7 @@ import { subject } from "./subject.ts"
 const isLong = process.env["POOL_LONG"] === "1"
 const budget = isLong ? { runs: 30_000, seed: Date.now() } : { runs: 400, seed: 1 }
 
-const Own = Schema.Struct({ preparedMaxAge: Schema.optionalKey(Schema.Literals([3, 20, 100])) })
+const Own = Schema.Struct({ preparedMaxAge: Schema.optionalKey(Schema.Literals([200, 2000])) })
 
 const special: ModelRun.Special<
   InstancePool.InstancePool<Gates.Item, Gates.GateFailure>,

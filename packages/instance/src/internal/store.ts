@@ -93,7 +93,6 @@ export class InstanceStore<A, E> implements Store.Store<A, E> {
       instance.keepers--
       if (instance.keepers > 0 || instance.holder !== undefined || instance.state === "destroyed") return
       this.destroy(instance, instance.doom ?? "released")
-      this.admission.changed()
     }
   }
 
@@ -159,7 +158,11 @@ export class InstanceStore<A, E> implements Store.Store<A, E> {
     this.all.add(instance)
     instance.twin = this.#byValue.get(value)
     this.#byValue.set(value, instance)
-    this.#prepareAt = this.#putOff = 0
+    if (this.#putOff > 0) {
+      // What was put off need not be any more.
+      this.#prepareAt = this.#putOff = 0
+      this.#refill()
+    }
     admission.creating--
     admission.observer.created++
     this.#use(instance)
