@@ -39,7 +39,7 @@ export class InstanceStore<A, E> implements Store.Store<A, E> {
   /** When the next instance may be prepared; it is put off for longer each time that fails. */
   #prepareAt = 0
   #putOff = 0
-  #isRefilling = false
+  #isPreparing = false
   #isBuilding = false
   #lastId = 0
   /** Leases served from prepared instances, and by instances that had to be built. */
@@ -69,7 +69,7 @@ export class InstanceStore<A, E> implements Store.Store<A, E> {
     this.#hits++
     this.admission.idle--
     this.#use(instance)
-    this.#refill()
+    if (this.admission.min > 0) this.#prepare()
     return instance
   }
 
@@ -102,36 +102,48 @@ export class InstanceStore<A, E> implements Store.Store<A, E> {
     return instance
   }
 
-  /** Builds the next one to be prepared, but not in the step of the caller who took the last. */
-  #refill(): void {
-    if (this.#isRefilling || this.admission.min === 0) return
-    this.#isRefilling = true
-    const refill = Effect.sync(() => {
-      this.#isRefilling = false
-      this.admission.serve()
-    })
-    this.admission.background.fork(Effect.andThen(Effect.yieldNow, refill))
-  }
-
   // Supply -----------------------------------------------------------------------------------------------------------
 
   replenish(): void {
-    const { lifecycle } = this.admission
-    if (lifecycle === "draining" || lifecycle === "closed") return
+    this.#buildWhile(() => this.#missing > 0)
+    if (this.#wantsPrepared()) this.#prepare()
+  }
+
+  /** Builds what is to be prepared, but not in the step of a caller who took or returned one. */
+  #prepare(): void {
+    if (this.#isPreparing) return
+    this.#isPreparing = true
+    const prepare = Effect.sync(() => {
+      this.#isPreparing = false
+      this.#buildWhile(() => this.#missing > 0 || this.#wantsPrepared())
+    })
+    this.admission.background.fork(Effect.andThen(Effect.yieldNow, prepare))
+  }
+
+  #buildWhile(isWanted: () => boolean): void {
     // One that fails at once calls this again: as deep as the queue is long, if it were not for this.
     if (this.#isBuilding) return
     this.#isBuilding = true
-    while (this.admission.live < this.admission.max && this.#wantsInstance()) this.#build()
+    while (this.#hasRoom && isWanted()) this.#build()
     this.#isBuilding = false
   }
 
-  #wantsInstance(): boolean {
-    const { clock, creating, demanding, idle, lifecycle, min } = this.admission
-    const waiting = lifecycle === "open" ? demanding : 0
-    if (waiting > creating) return true
-    if (idle + creating - waiting >= min) return false
-    const now = clock.now()
-    if (now >= this.#prepareAt) return true
+  get #hasRoom(): boolean {
+    const { lifecycle, live, max } = this.admission
+    return live < max && lifecycle !== "draining" && lifecycle !== "closed"
+  }
+
+  /** How many callers wait for whom none is being built; negative if more are being built than wait. */
+  get #missing(): number {
+    const { creating, demanding, lifecycle } = this.admission
+    return (lifecycle === "open" ? demanding : 0) - creating
+  }
+
+  /** Whether one is to be prepared now. If it is to be later, this sees to it. */
+  #wantsPrepared(): boolean {
+    const { clock, idle, min } = this.admission
+    if (!this.#hasRoom || idle - this.#missing >= min) return false
+    if (clock.now() >= this.#prepareAt) return true
     this.#pause.set(this.#prepareAt)
     return false
   }
@@ -161,7 +173,7 @@ export class InstanceStore<A, E> implements Store.Store<A, E> {
     if (this.#putOff > 0) {
       // What was put off need not be any more.
       this.#prepareAt = this.#putOff = 0
-      this.#refill()
+      this.#prepare()
     }
     admission.creating--
     admission.observer.created++
