@@ -60,9 +60,15 @@ export interface Options<A, E, R> {
    * lets it wait its turn.
    */
   readonly onExhausted?: "fail" | "wait" | undefined
-  /** How long a caller waits at most, for its turn and for the instance to be built together. Default 30 seconds. */
+  /**
+   * How long a caller waits at most, for its turn and for the instance to be built together. With `0` it gets what is
+   * prepared or fails with `Exhausted`: nothing is built for it. Default 30 seconds.
+   */
   readonly acquireTimeout?: Duration.Input | undefined
-  /** How many callers may wait; the next one fails with `QueueFull`. Default `Infinity`. */
+  /**
+   * How many callers may wait, those included for whom an instance is being built; the next one fails with `QueueFull`.
+   * Default `Infinity`.
+   */
   readonly maxWaiters?: number | undefined
   /** How long building one may take before it counts as failed. Default 30 seconds. */
   readonly createTimeout?: Duration.Input | undefined
@@ -261,7 +267,8 @@ export const suspend: typeof Pool.suspend = Pool.suspend
 export const resume: typeof Pool.resume = Pool.resume
 
 /**
- * Changes `max`, and with `min` how many are prepared, of a living pool. Shrinking never interrupts a lease.
+ * Changes `max`, and with `min` how many are prepared, of a living pool. Shrinking never interrupts a lease, and callers
+ * that have been let in keep their turn.
  *
  * @category administration
  * @since 0.1.0

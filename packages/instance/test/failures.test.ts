@@ -12,7 +12,8 @@ import { counts, expectAtRest, expectEveryPlaceWorks, fork, hold, open, outcome,
 
 const times = { createTimeout: 100, destroyTimeout: 100 }
 const late: ReadonlyArray<Gates.Gate> = [{ late: 1500 }, { late: 1500, ending: "fail" }, { late: 1500, ending: "die" }]
-const inWords = (gate: Gates.Gate) => (typeof gate === "object" ? `late, and then ${gate.ending ?? "ok"}` : String(gate))
+const inWords = (gate: Gates.Gate) =>
+  typeof gate === "object" ? `late, and then ${gate.ending ?? "ok"}` : String(gate)
 
 describe("an instance that cannot be built", () => {
   for (const gate of [...Gates.bad.filter((gate) => gate !== "false"), ...late]) {
@@ -25,7 +26,8 @@ describe("an instance that cannot be built", () => {
           for (let round = 0; round < 3; round++) {
             const callers = yield* Effect.forEach([1, 2], () => fork(use(world)))
             yield* TestClock.adjust(100)
-            for (const caller of callers) expect(Exit.isFailure((yield* Fiber.await(caller)) as Exit.Exit<unknown, unknown>)).toBe(true)
+            for (const caller of callers)
+              expect(Exit.isFailure((yield* Fiber.await(caller)) as Exit.Exit<unknown, unknown>)).toBe(true)
           }
           expect(gates.attempts).toBeGreaterThanOrEqual(6)
           gates.allWell()
@@ -74,7 +76,9 @@ describe("an instance that cannot be built", () => {
         create: Effect.suspend(() => Effect.delay(Effect.fail(++attempts), 10)),
         max: 4
       })
-      const callers = yield* Effect.forEach([1, 2, 3, 4], () => fork(Effect.flip(InstancePool.use(pool, () => Effect.void))))
+      const callers = yield* Effect.forEach([1, 2, 3, 4], () =>
+        fork(Effect.flip(InstancePool.use(pool, () => Effect.void)))
+      )
       yield* TestClock.adjust(10)
       expect(callers.map(outcome)).toEqual([1, 2, 3, 4])
       expect(attempts).toBe(4)
@@ -89,7 +93,11 @@ describe("an instance that cannot be built", () => {
       world.gates.create = "fail"
       yield* TestClock.adjust(10)
       yield* settle
-      expect(callers.map(outcome)).toEqual([1, new Gates.GateFailure({ at: "create" }), new Gates.GateFailure({ at: "create" })])
+      expect(callers.map(outcome)).toEqual([
+        1,
+        new Gates.GateFailure({ at: "create" }),
+        new Gates.GateFailure({ at: "create" })
+      ])
       expect(world.gates.attempts).toBe(3)
       yield* expectEveryPlaceWorks(world)
     })
@@ -118,7 +126,8 @@ describe("an instance that cannot be built", () => {
   it.effect("for ever so many callers who wait, at once, is no deeper than for one", () =>
     Effect.gen(function* () {
       const many = 3000
-      const pool = yield* InstancePool.make({ create: Effect.fail("no"),
+      const pool = yield* InstancePool.make({
+        create: Effect.fail("no"),
         max: 1,
         onExhausted: "wait",
         acquireTimeout: "Infinity"
@@ -146,7 +155,9 @@ describe("an instance that does not end", () => {
         }
         expect(counts(world)).toEqual({ idle: 0, used: 0, creating: 0, destroying: 0, pending: 0 })
         const isReported = gate !== 50
-        expect(world.events.filter(({ _tag }) => _tag === "BackgroundFailure").length).toBeGreaterThanOrEqual(isReported ? 6 : 0)
+        expect(world.events.filter(({ _tag }) => _tag === "BackgroundFailure").length).toBeGreaterThanOrEqual(
+          isReported ? 6 : 0
+        )
         expect(world.logs.length > 0).toBe(isReported)
         yield* expectEveryPlaceWorks(world)
       })
@@ -189,10 +200,13 @@ describe("an instance that does not end", () => {
 })
 
 describe("an instance whose holder goes wrong", () => {
-  const bodies: Record<string, (world: { readonly gates: Gates.Gates }) => (item: Gates.Item) => Effect.Effect<unknown, unknown>> = {
-    "fails": () => () => Effect.fail("no"),
-    "dies": () => () => Effect.die("no"),
-    "throws": () => () => {
+  const bodies: Record<
+    string,
+    (world: { readonly gates: Gates.Gates }) => (item: Gates.Item) => Effect.Effect<unknown, unknown>
+  > = {
+    fails: () => () => Effect.fail("no"),
+    dies: () => () => Effect.die("no"),
+    throws: () => () => {
       throw new Error("no")
     },
     "interrupts itself": () => () => Effect.interrupt,

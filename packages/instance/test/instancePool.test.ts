@@ -9,7 +9,19 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import { TestClock } from "effect/testing"
-import { counts, details, expectAtRest, expectEveryPlaceWorks, fork, hold, open, outcome, settle, told, use } from "./support.ts"
+import {
+  counts,
+  details,
+  expectAtRest,
+  expectEveryPlaceWorks,
+  fork,
+  hold,
+  open,
+  outcome,
+  settle,
+  told,
+  use
+} from "./support.ts"
 
 describe("a lease", () => {
   it.effect("gets an instance that nobody has used", () =>
@@ -34,9 +46,9 @@ describe("a lease", () => {
       })
       const bump = InstancePool.use(pool, (guest) => Effect.sync(() => guest.bump()))
       expect(yield* Effect.forEach([1, 2, 3], () => bump)).toEqual([42, 42, 42])
-      expect(yield* Effect.all([bump, Effect.scoped(Effect.map(InstancePool.get(pool), (guest) => guest.bump()))])).toEqual(
-        [42, 42]
-      )
+      expect(
+        yield* Effect.all([bump, Effect.scoped(Effect.map(InstancePool.get(pool), (guest) => guest.bump()))])
+      ).toEqual([42, 42])
     })
   )
 
@@ -44,7 +56,14 @@ describe("a lease", () => {
     Effect.gen(function* () {
       const world = yield* open({ max: 1 })
       const traps = (trap: Effect.Effect<never, string>) =>
-        Effect.exit(InstancePool.use(world.pool, (instance) => Effect.andThen(Effect.sync(() => (instance.isDirty = true)), trap)))
+        Effect.exit(
+          InstancePool.use(world.pool, (instance) =>
+            Effect.andThen(
+              Effect.sync(() => (instance.isDirty = true)),
+              trap
+            )
+          )
+        )
       for (const trap of [
         Effect.fail("unreachable"),
         Effect.die("out of bounds"),
@@ -205,7 +224,11 @@ describe("at capacity", () => {
     Effect.gen(function* () {
       const world = yield* open({ max: 4, onExhausted: "wait" })
       const callers = yield* Effect.forEach(Array.from({ length: 32 }), () =>
-        fork(InstancePool.use(world.pool, (instance) => world.gates.holding(instance, Effect.as(Effect.sleep(10), instance.id))))
+        fork(
+          InstancePool.use(world.pool, (instance) =>
+            world.gates.holding(instance, Effect.as(Effect.sleep(10), instance.id))
+          )
+        )
       )
       yield* TestClock.adjust(80)
       expect(callers.map(outcome)).toEqual(Array.from({ length: 32 }, (_, index) => index + 1))
@@ -249,7 +272,9 @@ describe("at capacity", () => {
       yield* hold(world)
       const caller = yield* fork(Effect.flip(use(world)))
       yield* TestClock.adjust(50)
-      expect(yield* Fiber.join(caller)).toMatchObject({ reason: { _tag: "AcquireTimeout", phase: "queue", waited: 50 } })
+      expect(yield* Fiber.join(caller)).toMatchObject({
+        reason: { _tag: "AcquireTimeout", phase: "queue", waited: 50 }
+      })
       expect(counts(world)).toMatchObject({ used: 1, pending: 0 })
     })
   )
@@ -370,7 +395,9 @@ describe("the rest of a pool", () => {
       const world = yield* open({ max: 2 })
       expect(yield* Effect.scoped(InstancePool.getIfAvailable(world.pool))).toEqual(Option.none())
       expect(yield* InstancePool.useIfAvailable(world.pool, () => Effect.void)).toEqual(Option.none())
-      expect(told(yield* Effect.exit(InstancePool.use(world.pool, () => Effect.void, { acquireTimeout: 0 })))).toBe("Exhausted")
+      expect(told(yield* Effect.exit(InstancePool.use(world.pool, () => Effect.void, { acquireTimeout: 0 })))).toBe(
+        "Exhausted"
+      )
       yield* settle
       expect(world.gates.attempts).toBe(0)
       yield* InstancePool.resize(world.pool, { min: 1 })

@@ -12,11 +12,7 @@ const budget = isLong ? { runs: 30_000, seed: Date.now() } : { runs: 400, seed: 
 
 const Own = Schema.Struct({ preparedMaxAge: Schema.optionalKey(Schema.Literals([200, 2000])) })
 
-const special: ModelRun.Special<
-  InstancePool.InstancePool<Gates.Item, Gates.GateFailure>,
-  typeof Own.Type,
-  never
-> = {
+const special: ModelRun.Special<InstancePool.InstancePool<Gates.Item, Gates.GateFailure>, typeof Own.Type, never> = {
   options: Own,
   make: (gates, { concurrency: _sharers, maxCreating: _limit, min, steps: _steps, ...settings }, options) =>
     InstancePool.make({ ...settings, ...options, create: gates.make, onExhausted: "wait", prepare: min }),
@@ -33,7 +29,8 @@ const special: ModelRun.Special<
     if (admission.idle > admission.min && admission.lifecycle !== "closed")
       yield `${admission.idle} instances are prepared, and only ${admission.min} to be`
     const { retiring } = store
-    if (retiring < 0 || retiring > admission.destroying) yield `${retiring} of ${admission.destroying} ends concern nobody`
+    if (retiring < 0 || retiring > admission.destroying)
+      yield `${retiring} of ${admission.destroying} ends concern nobody`
   }
 }
 

@@ -7,7 +7,19 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import { TestClock } from "effect/testing"
-import { counts, details, expectAtRest, expectEveryPlaceWorks, fork, hold, open, outcome, settle, told, use } from "./support.ts"
+import {
+  counts,
+  details,
+  expectAtRest,
+  expectEveryPlaceWorks,
+  fork,
+  hold,
+  open,
+  outcome,
+  settle,
+  told,
+  use
+} from "./support.ts"
 
 describe("prepared instances", () => {
   it.effect("are ready before anybody asks, and nobody has used them", () =>
@@ -336,7 +348,8 @@ describe("an instance that cannot be prepared", () => {
       yield* settle
       expect(gates.attempts).toBe(2)
       expect(world.logs).toHaveLength(1)
-      for (let n = 0; n < 5; n++) expect(told(yield* Effect.exit(use(world)))).toEqual(new Gates.GateFailure({ at: "create" }))
+      for (let n = 0; n < 5; n++)
+        expect(told(yield* Effect.exit(use(world)))).toEqual(new Gates.GateFailure({ at: "create" }))
       expect(gates.attempts).toBe(7)
       // The callers' failures have not made the pause longer.
       yield* TestClock.adjust(10)

@@ -21,7 +21,8 @@ const subjectOf = (onExhausted: "fail" | "wait") =>
       Effect.mapError(
         InstancePool.make({ ...settings, create: gates.make, onExhausted, prepare: min }),
         // What the suites call `min`.
-        (error) => (error.field === "prepare" ? new InvalidOptions.InvalidOptions({ ...error, field: "min" }) : error)
+        ({ field, pool, rule, value }) =>
+          new InvalidOptions.InvalidOptions({ pool, field: field === "prepare" ? "min" : field, value, rule })
       ),
     item: (instance) => instance,
     lacks: onExhausted === "wait" ? lacks : { ...lacks, waiting: "callers are refused while all are in use" }

@@ -16,7 +16,7 @@ export interface World extends Sandbox.Sandbox<InstancePool.InstancePool<Gates.I
 }
 
 /** Opens a pool of gated instances, every trace of which can be looked at. */
-export const open = Effect.fnUntraced(function* (options?: Options, gates = Gates.make()) {
+export const open = Effect.fnUntraced(function* (options?: Options, gates: Gates.Gates = Gates.make()) {
   const made: Sandbox.Sandbox<InstancePool.InstancePool<Gates.Item, Gates.GateFailure>> = yield* Sandbox.open(
     InstancePool.make<Gates.Item, Gates.GateFailure, Scope.Scope>({ create: gates.make, ...options })
   )

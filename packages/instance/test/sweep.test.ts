@@ -66,7 +66,11 @@ const own: Record<string, readonly [Subject.Subject<Gates.Item>, Scenario]> = {
     subject,
     {
       settings: { min: 1 },
-      prepare: (stage) => Effect.andThen(prepared(stage), Effect.sync(() => (stage.gates.create = 10))),
+      prepare: (stage) =>
+        Effect.andThen(
+          prepared(stage),
+          Effect.sync(() => (stage.gates.create = 10))
+        ),
       program: (stage) => Effect.andThen(stage.use, stage.get)
     }
   ],
