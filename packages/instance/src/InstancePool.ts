@@ -70,7 +70,10 @@ export interface Options<A, E, R> {
    * Default `Infinity`.
    */
   readonly maxWaiters?: number | undefined
-  /** How long building one may take before it counts as failed. Default 30 seconds. */
+  /**
+   * How long building one may take before it counts as failed. One whose caller has left is built on, for the next who
+   * comes: if building can hang, this should be not much longer than it takes. Default 30 seconds.
+   */
   readonly createTimeout?: Duration.Input | undefined
   /**
    * How many instances are built ahead, in the background, so that a lease need not pay for it. They count towards `max`;

@@ -329,6 +329,24 @@ describe("at capacity", () => {
     })
   )
 
+  it.effect("a shrink ends no more of those that are being built than are too many, however long that takes", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 4 })
+      world.gates.create = 10
+      world.gates.destroy = 1000
+      const held = yield* Effect.forEach([1, 2, 3, 4], () => hold(world))
+      yield* InstancePool.resize(world.pool, { max: 2 })
+      yield* TestClock.adjust(10)
+      expect(counts(world)).toEqual({ idle: 0, used: 2, creating: 0, destroying: 2, pending: 2 })
+      expect(held.map(({ got }) => got.item?.id)).toEqual([3, 4, undefined, undefined])
+      for (const { release } of held.slice(0, 2)) yield* release
+      yield* TestClock.adjust(1010)
+      for (const { release } of held.slice(2)) yield* release
+      yield* TestClock.adjust(1000)
+      yield* expectEveryPlaceWorks(world)
+    })
+  )
+
   it.effect("a larger max lets in at once", () =>
     Effect.gen(function* () {
       for (const onExhausted of ["fail", "wait"] as const) {

@@ -358,6 +358,24 @@ describe("an instance that cannot be prepared", () => {
     })
   )
 
+  it.effect("is no failure of those who wait for a suspended pool", () =>
+    Effect.gen(function* () {
+      const gates = Gates.make()
+      gates.create = "fail"
+      const world = yield* open({ max: 4, prepare: 1 }, gates)
+      yield* InstancePool.suspend(world.pool)
+      const callers = yield* Effect.forEach([1, 2], () => fork(use(world)))
+      yield* TestClock.adjust("10 seconds")
+      expect(gates.attempts).toBeGreaterThan(5)
+      expect(callers.map(outcome)).toEqual(["waiting", "waiting"])
+      gates.allWell()
+      yield* InstancePool.resume(world.pool)
+      yield* settle
+      expect(callers.map(outcome)).toEqual([1, 2])
+      expectAtRest(world, 1)
+    })
+  )
+
   it.effect("is tried again at once when one could be built for a caller", () =>
     Effect.gen(function* () {
       const gates = Gates.make()

@@ -86,12 +86,10 @@ export const counts = ({ pool: { admission } }: World) => ({
   pending: admission.pending
 })
 
-export const atRest = (idle: number) => ({ idle, used: 0, creating: 0, destroying: 0, pending: 0 })
-
 /** What must be true of a pool at rest, whatever happened to it. */
 export const expectAtRest = (world: World, idle = 0): void => {
   const { admission, store } = world.pool
-  expect(counts(world)).toEqual(atRest(idle))
+  expect(counts(world)).toEqual({ idle, used: 0, creating: 0, destroying: 0, pending: 0 })
   expect(store.all.size, "known instances").toBe(idle)
   expect(store.retiring, "ends that concern nobody").toBe(0)
   expect(admission.observer.released, "released leases").toBe(admission.observer.acquired)
@@ -111,7 +109,5 @@ export const expectEveryPlaceWorks = Effect.fnUntraced(function* (world: World) 
   yield* settle
   expectAtRest(world, min)
 })
-
-export const tags = (world: World): Array<string> => world.events.map((event) => event._tag)
 
 export const details = ({ pool }: World) => Effect.map(InstancePool.stats(pool), ({ details }) => details)

@@ -124,8 +124,11 @@ export class InstanceStore<A, E> implements Store.Store<A, E> {
     // One that fails at once calls this again: as deep as the queue is long, if it were not for this.
     if (this.#isBuilding) return
     this.#isBuilding = true
-    while (this.#hasRoom && isWanted()) this.#build()
-    this.#isBuilding = false
+    try {
+      while (this.#hasRoom && isWanted()) this.#build()
+    } finally {
+      this.#isBuilding = false
+    }
   }
 
   get #hasRoom(): boolean {
@@ -153,7 +156,8 @@ export class InstanceStore<A, E> implements Store.Store<A, E> {
     this.#supply.make({
       created: (value, scope, now, took) => this.#built(value, scope, now, took),
       failed: (cause, now) => {
-        if (this.admission.failFirst(Effect.failCause(cause))) return
+        // Nothing is built for those who wait for a suspended pool: they have their turn when it is resumed.
+        if (this.admission.lifecycle !== "suspended" && this.admission.failFirst(Effect.failCause(cause))) return
         isNobodys = true
         this.retiring++
         this.#failedAlone(cause, now)
@@ -179,9 +183,10 @@ export class InstanceStore<A, E> implements Store.Store<A, E> {
     admission.observer.created++
     this.#use(instance)
     admission.observer.emit({ _tag: "ItemCreated", item: instance.id, took })
-    const { lifecycle, live, max } = admission
+    const { destroying, lifecycle, live, max } = admission
     const isClosing = lifecycle === "draining" || lifecycle === "closed"
-    if (isClosing || live > max) return this.#retire(instance, isClosing ? "closed" : "shrink")
+    // Those that go already make room enough: not one more has to than there are too many.
+    if (isClosing || live - destroying > max) return this.#retire(instance, isClosing ? "closed" : "shrink")
     if (admission.offer(instance, now)) {
       this.#misses++
       return
@@ -196,14 +201,14 @@ export class InstanceStore<A, E> implements Store.Store<A, E> {
   }
 
   #failedAlone(cause: Cause.Cause<E | PoolError.PoolError>, now: number): void {
-    const { min, name } = this.admission
+    const { name } = this.admission
     if (this.#putOff === 0) this.admission.warn(`Pool "${name}": an instance could not be built ahead`, cause)
     // Those that were tried together and fail together are one failure.
     if (now < this.#prepareAt) return
     this.#putOff = Math.min(this.#putOff * 2 || PAUSE.first, PAUSE.longest)
     this.#prepareAt = now + this.#putOff
     // Not only when what it leaves behind has been cleaned up, which may take its time.
-    if (min > 0) this.#pause.set(this.#prepareAt)
+    this.replenish()
   }
 
   // Ends -------------------------------------------------------------------------------------------------------------
