@@ -255,6 +255,17 @@ describe("the age of prepared instances", () => {
     })
   )
 
+  it.effect("that is reached has the next prepared at once, however long the end of the old one takes", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 2, prepare: 1, preparedMaxAge: 1000 })
+      yield* settle
+      world.gates.destroy = 500
+      yield* TestClock.adjust(1000)
+      expect(counts(world)).toMatchObject({ idle: 1, destroying: 1 })
+      expect(yield* use(world)).toBe(2)
+    })
+  )
+
   it.effect("is no reason to end one that is in use", () =>
     Effect.gen(function* () {
       const world = yield* open({ max: 1, prepare: 1, preparedMaxAge: 1000 })
@@ -328,11 +339,10 @@ describe("an instance that cannot be prepared", () => {
   it.effect("counts once with those that were tried together", () =>
     Effect.gen(function* () {
       const gates = Gates.make()
-      gates.create = "fail"
+      gates.create = { late: 5, ending: "fail" }
       const world = yield* open({ max: 4, prepare: 4 }, gates)
-      yield* TestClock.adjust(30)
-      expect(gates.attemptedAt).toEqual([0, 10, 30])
-      gates.create = "hang"
+      yield* TestClock.adjust(40)
+      expect(gates.attemptedAt).toEqual([0, 15, 40].flatMap((at) => [at, at, at, at]))
       expect(world.logs).toHaveLength(1)
     })
   )
@@ -415,11 +425,12 @@ describe("an instance that cannot be prepared", () => {
       let attempts = 0
       const create = Effect.gen(function* () {
         yield* Effect.addFinalizer(() => Effect.never)
+        yield* Effect.sleep(5)
         if (++attempts === 1) return yield* Effect.fail("half built")
         return "built"
       })
       const { pool } = yield* Sandbox.open(InstancePool.make({ create, max: 2, prepare: 1, destroyTimeout: "1 hour" }))
-      yield* TestClock.adjust(10)
+      yield* TestClock.adjust(20)
       expect(pool.admission).toMatchObject({ idle: 1, creating: 0, destroying: 1 })
     })
   )
