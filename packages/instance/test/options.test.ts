@@ -89,8 +89,8 @@ describe("options", () => {
     destroyTimeout: [[0, "must be longer than zero"]],
     closeGrace: [[NaN, "must be a duration"]],
     leakDetection: [[0, "must be longer than zero"]],
-    min: [[1, "is not known to this pool"]],
-    warmCount: [[1, "is not known to this pool"]]
+    min: [[1, "is not known"]],
+    warmCount: [[1, "is not known"]]
   }
   for (const [field, values] of Object.entries(refused)) {
     it.effect(`that make no sense are refused: ${field}`, () =>

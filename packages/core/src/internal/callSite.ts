@@ -42,6 +42,8 @@ const PACKAGES = [
   "core/dist/",
   "connection/src/",
   "connection/dist/",
+  "instance/src/",
+  "instance/dist/",
   "postgres/src/",
   "postgres/dist/",
   // Of `testing` only what stands between a suite and the pool: the suites are who takes the leases.
