@@ -414,6 +414,24 @@ describe("a pool that others use at the same time", () => {
     })
   )
 
+  it.effect("does not wait for what a caller who was found waiting takes later", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const pool = yield* Scope.provide(TestPool.make({ make: String, max: 1, closeGrace: "10 seconds" }), scope)
+      const before = yield* takeFrom(pool)
+      const wait = Effect.forkDetach(
+        Pool.use(pool, () => Effect.never),
+        { startImmediately: true }
+      )
+      assert.strictEqual((yield* found(wait)).length, 1)
+      yield* Scope.close(before, Exit.void)
+      assert.strictEqual(Pool.statsUnsafe(pool).used, 1)
+      // Were the pool to wait, this test would hang.
+      yield* Scope.close(scope, Exit.void)
+      assert.isFalse(pool.admission.observer.isListening)
+    }).pipe(Effect.provideService(PoolRegistry.PoolRegistry, PoolRegistry.makeUnsafe()))
+  )
+
   it.live(
     "is left alone after an interruption at any step",
     () =>

@@ -34,30 +34,22 @@ export class RunLeases {
     return waiting
   }
 
-  /** The run has ended. What has leaked is watched on, so that a pool which closes does not wait for it. */
+  /** The run has ended. What it left behind is watched on, so that a pool which closes does not wait for it. */
   end(): void {
     this.#hasEnded = true
     this.#stopIfDone()
   }
 
   #handle(event: PoolEvent.PoolEvent): void {
-    switch (event._tag) {
-      case "LeaseAcquired":
-        // Now: what a fiber is part of later, when the lease is found to be out, need not be what it was.
-        if (!this.#hasEnded && this.#isOwn(this.#find(event.lease))) this.#held.add(event.lease)
-        break
-      case "LeaseReleased":
-        this.#held.delete(event.lease)
-        if (this.#hasEnded) this.#stopIfDone()
-        break
-      case "Closing":
-        if (this.#hasEnded) this.#stopIfDone()
-        break
-    }
+    // Now: what a fiber is part of later, when the lease is found to be out, need not be what it was.
+    if (event._tag === "LeaseAcquired" && this.#isOwn(this.#find(event.lease))) this.#held.add(event.lease)
+    if (event._tag === "LeaseReleased") this.#held.delete(event.lease)
+    if (this.#hasEnded) this.#stopIfDone()
   }
 
   #stopIfDone(): void {
-    if (this.#held.size === 0 || giveUp(this.#pool, (lease) => this.#held.has(lease))) this.#stopListening()
+    const isOver = this.#held.size === 0 && this.waiting().size === 0
+    if (isOver || giveUp(this.#pool, (lease) => this.#held.has(lease))) this.#stopListening()
   }
 
   #find(id: number): Lease.Lease<unknown> | undefined {
