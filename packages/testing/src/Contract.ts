@@ -69,6 +69,7 @@ import * as Functions from "./contract/functions.ts"
 import * as HandOut from "./contract/handOut.ts"
 import * as Isolation from "./contract/isolation.ts"
 import * as Observation from "./contract/observation.ts"
+import * as Operators from "./contract/operators.ts"
 import * as Options from "./contract/options.ts"
 import * as Order from "./contract/order.ts"
 import type { Invariant, Plan } from "./contract/plan.ts"
@@ -117,6 +118,7 @@ const plans: ReadonlyArray<Plan> = [
   Storms,
   Silent,
   Functions,
+  Operators,
   Errors,
   Options,
   Observation,
