@@ -46,15 +46,27 @@
  *
  * const subject = Subject.make({
  *   kind: "test",
- *   make: (gates, { max = 1 }) => TestPool.make({ max, acquire: gates.make }),
+ *   make: (gates, { concurrency, maxCreating, steps, ...settings }) =>
+ *     TestPool.make({ ...settings, acquire: gates.make }),
  *   item: (value) => value,
- *   lacks: { waiting: "this program does not wait" }
+ *   lacks: {
+ *     creationLimit: "as many items are made as callers wait for",
+ *     retries: "a creation that fails is the failure of who waits",
+ *     validation: "items are handed out as they are",
+ *     reset: "items are handed out as they are",
+ *     checks: "nobody looks at items that lie idle",
+ *     sharing: "an item has one holder"
+ *   }
  * })
  *
  * const cases = Contract.cases(subject).filter(({ invariant, skipped }) => invariant === 2 && skipped === undefined)
  *
  * const program = Effect.forEach(cases, ({ run }) => Effect.scoped(run).pipe(Effect.provide(TestClock.layer())))
  * ```
+ *
+ * **Gotchas**
+ *
+ * A kind that lacks a trait and does not say so may leave a case waiting for ever: a `TestClock` stands still.
  *
  * @since 0.1.0
  */
