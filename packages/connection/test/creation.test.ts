@@ -179,6 +179,13 @@ describe("attempts that a close calls off", () => {
   )
 })
 
+it.effect("a large min is made up for without growing the stack", () =>
+  Effect.gen(function* () {
+    const world = yield* open({ acquire: Effect.sync(() => new Gates.Item(1)), min: 5000, max: 5000 })
+    expect(world.pool.admission.idle).toBe(5000)
+  })
+)
+
 it.effect("times in the life of a connection are the differences that they say", () =>
   Effect.gen(function* () {
     const world = yield* open({ max: 1 })

@@ -3,6 +3,7 @@ import { ConnectionPool } from "@effect-pools/connection"
 import { describe, expect, it } from "@effect/vitest"
 import { Gates } from "@effect-pools/testing"
 import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
@@ -141,3 +142,120 @@ describe("draining", () => {
     })
   )
 })
+
+describe("a connection that several share", () => {
+  it.effect("is given at once to one more, though it stands behind one that has to be validated first", () =>
+    Effect.gen(function* () {
+      const gates = Gates.make()
+      const world = yield* open({ max: 2, concurrency: 2, validate: gates.onValidate, validateAfterIdle: 100 }, gates)
+      const [shared, leaves, other] = [yield* hold(world), yield* hold(world), yield* hold(world)]
+      yield* settle
+      expect([shared, leaves, other].map(({ got }) => got.item?.id)).toEqual([1, 1, 2])
+      yield* leaves.release
+      yield* other.release
+      yield* TestClock.adjust(200)
+      expect(yield* ConnectionPool.use(world.pool, ({ id }) => Effect.succeed(id), { acquireTimeout: 0 })).toBe(1)
+      yield* shared.release
+    })
+  )
+
+  it.effect("is given to who waits as soon as one of its holders leaves", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 1, concurrency: 2 })
+      const holders = [yield* hold(world), yield* hold(world)]
+      const waiters = [yield* hold(world), yield* hold(world)]
+      yield* settle
+      for (const [n, { release }] of holders.entries()) {
+        yield* release
+        yield* settle
+        expect(waiters.map(({ got }) => got.item !== undefined)).toEqual([true, n === 1])
+      }
+      for (const { release } of waiters) yield* release
+      expectAtRest(world)
+    })
+  )
+
+  it.effect("is validated once for as many as it has room for", () =>
+    Effect.gen(function* () {
+      const gates = Gates.make()
+      const world = yield* open({ max: 3, concurrency: 2, validate: gates.onValidate, validateAfterIdle: 0 }, gates)
+      const holders = yield* Effect.forEach([1, 2, 3, 4, 5, 6], () => hold(world))
+      yield* settle
+      for (const { release } of holders) yield* release
+      gates.validate = 100
+      yield* Effect.forEach([1, 2], () => hold(world))
+      expect(gates.validations).toBe(1)
+      yield* hold(world)
+      expect(gates.validations).toBe(2)
+    })
+  )
+})
+
+describe("a connection that comes back", () => {
+  it.effect("has its uses counted also when it goes straight to who waits", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 1, maxUses: 3 })
+      const leases = yield* Effect.forEach(Array.from({ length: 7 }), () => hold(world))
+      yield* settle
+      for (const { release } of leases) {
+        yield* release
+        yield* settle
+      }
+      expect(leases.map(({ got }) => got.item?.id)).toEqual([1, 1, 1, 2, 2, 2, 3])
+    })
+  )
+
+  it.effect("while the pool is suspended lies idle, though somebody waits", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 1 })
+      const [holder, waiter] = [yield* hold(world), yield* hold(world)]
+      yield* ConnectionPool.suspend(world.pool)
+      yield* holder.release
+      expect(counts(world)).toMatchObject({ idle: 1, used: 0, pending: 1 })
+      yield* ConnectionPool.resume(world.pool)
+      yield* waiter.release
+      expectAtRest(world)
+    })
+  )
+
+  it.effect("after a success has no failures in a row, whatever a failure costs", () =>
+    Effect.gen(function* () {
+      const policy = { penalty: 0, maxErrors: 2 }
+      const world = yield* open({ max: 1, classify: () => "suspect", health: { policy } })
+      const fail = Effect.exit(ConnectionPool.use(world.pool, () => Effect.fail("no")))
+      for (const step of [fail, use(world), fail]) yield* step
+      expect(yield* use(world)).toBe(1)
+      yield* fail
+      yield* fail
+      expect(yield* use(world)).toBe(2)
+    })
+  )
+})
+
+it.effect("one of two connections with the same value leaves the other known by it", () =>
+  Effect.gen(function* () {
+    const gates = Gates.make()
+    const value = new Gates.Item(1)
+    const ends: Array<string> = []
+    const acquire = Effect.as(
+      Effect.addFinalizer(() => Effect.sync(() => ends.push("ended"))),
+      value
+    )
+    const world = yield* open({ acquire, max: 2 }, gates)
+    const { pool } = world
+    const end = yield* Deferred.make<void>()
+    const older = yield* Effect.forkChild(
+      ConnectionPool.use(pool, () => Deferred.await(end)),
+      { startImmediately: true }
+    )
+    yield* settle
+    // The newer one is the least recently used, which goes.
+    yield* ConnectionPool.use(pool, () => Effect.void)
+    yield* Deferred.succeed(end, undefined)
+    yield* Fiber.join(older)
+    yield* ConnectionPool.resize(pool, { max: 1 })
+    expect(ends.length).toBe(1)
+    yield* ConnectionPool.invalidate(pool, value)
+    expect(ends.length).toBe(2)
+  })
+)
