@@ -165,7 +165,6 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
     if (idle + used + creating > max) return "shrink"
     if (now >= connection.expiresAt) return "maxLifetime"
     if (connection.uses >= this.options.maxUses) return "maxUses"
-    if (connection.errors > 0 && !this.options.rules.isHealthy(connection)) return "unhealthy"
     return undefined
   }
 
@@ -226,7 +225,6 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
     const { lifecycle } = admission
     // At capacity with nothing idle there is nothing to start: the common case of a busy pool.
     if (this.#available.head === undefined && admission.live >= admission.max) return
-    if (lifecycle === "draining" || lifecycle === "closed") return
     const now = admission.clock.now()
     // A new connection or a reset one may come first, or much later: an idle one is validated all the same.
     while (lifecycle === "open" && admission.pending > this.#validations.expected * this.#served) {
