@@ -23,8 +23,8 @@ export interface Store<A, E> {
   /** A lease on `entry` has ended and is no longer among its holders. */
   giveBack(entry: Entry<A>, lease: Lease<A>, exit: Exit.Exit<unknown, unknown>, now: number): void
   /**
-   * Something changed that may call for items: a waiter, a destroyed item, a resize. Called by `Admission.replenish`, never
-   * from within itself.
+   * Something changed that may call for items: a waiter, a destroyed item, a resize. Others call `Admission.replenish`, which
+   * never calls this from within itself.
    */
   replenish(): void
   /** A caller that does not wait found nothing: there may be too few items for those who come next. */

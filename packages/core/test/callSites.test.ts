@@ -70,7 +70,11 @@ describe("the line that is told", () => {
     "at Object.<anonymous> (/app/test/users.test.ts:4:2)",
     "at async <anonymous> (/app/main.ts:4:2)",
     "at file:///home/me/effect/src/app.ts:4:2",
-    "at native (/app/native.ts:4:2)"
+    "at native (/app/native.ts:4:2)",
+    "at take (/app/(native)/take.ts:4:2)",
+    "at take (/app/my (node: x)/take.ts:4:2)",
+    "at take (/home/me/@effect-pools/app.ts:4:2)",
+    "at take (C:\\app\\take.ts:4:2)"
   ]) {
     it(`may be any of the application's: ${line}`, () => {
       assert.strictEqual(told(line, "at below (/app/below.ts:1:1)"), line)
@@ -85,7 +89,9 @@ describe("the line that is told", () => {
     "at node:internal/main/run_main_module:36:49",
     "at fork (/app/node_modules/.pnpm/effect@4.1.0/node_modules/effect/src/Effect.ts:9:9)",
     "at query (file:///app/node_modules/@effect/sql-pg/dist/PgClient.js:9:9)",
-    "at use (file:///app/node_modules/@effect-pools/core/dist/Pool.js:9:9)"
+    "at use (file:///app/node_modules/@effect-pools/core/dist/Pool.js:9:9)",
+    "at use (C:\\app\\node_modules\\@effect-pools\\core\\dist\\Pool.js:9:9)",
+    "at fork (/src/effect-smol/packages/effect/src/Effect.ts:9:9)"
   ]) {
     it(`is none of what runs it: ${line}`, () => {
       assert.strictEqual(told(line, "at below (/app/below.ts:1:1)"), "at below (/app/below.ts:1:1)")

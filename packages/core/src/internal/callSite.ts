@@ -29,13 +29,19 @@ export const atCallSite = <A>(site: CallSite | undefined, f: () => A): A => {
 let known: CallSite | undefined
 
 /** The folder of this library's packages when they are not installed but developed: as this file's own frame has it. */
-const home = /([^\s(]*[/\\])core[/\\](?:src|dist)[/\\]internal[/\\]callSite\.[jt]s/.exec(new Error().stack ?? "")?.[1]
+const home = /([^\s(]*\/)core\/(?:src|dist)\/internal\/callSite\.[jt]s/.exec(
+  (new Error().stack ?? "").replaceAll("\\", "/")
+)?.[1]
 
 /** Frames of this library, of Effect and of the runtime: what counts is where they lie, not what they are called. */
-const isOwn = (line: string): boolean =>
-  OWN.test(line) ||
-  NOWHERE.test(line) ||
-  (home !== undefined && PACKAGES.some((name) => line.includes(`${home}${name}`)))
+const isOwn = (line: string): boolean => {
+  const place = line.replaceAll("\\", "/")
+  return (
+    OWN.test(place) ||
+    NOWHERE.test(place) ||
+    (home !== undefined && PACKAGES.some((name) => place.includes(home + name)))
+  )
+}
 
 const PACKAGES = [
   "core/src/",
@@ -52,7 +58,7 @@ const PACKAGES = [
 ]
 
 const OWN =
-  /@effect-pools[/\\](?!testing[/\\](?:src|dist)[/\\](?!Subject\.))|[/\\]node_modules[/\\](?:effect|@effect)[/\\]/
+  /\/@effect-pools\/(?!testing\/(?:src|dist)\/(?!Subject\.))[\w-]+\/(?:src|dist)\/|\/node_modules\/(?:effect|@effect)\/|\/packages\/effect\/(?:src|dist)\//
 
 /** Of the runtime itself, or without a place. */
-const NOWHERE = /\((?:node:|<anonymous>\)|native\)|index \d+\))|^\s*at (?:async )?node:/
+const NOWHERE = / \((?:node:[^()]*|<anonymous>|native|index \d+)\)$|^\s*at (?:async )?node:/
