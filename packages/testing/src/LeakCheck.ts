@@ -88,7 +88,8 @@ export class LeaksFound extends Schema.TaggedError<LeaksFound>("effect-pools/Lea
  * - Fibers are known by their context. What a test runs in a runtime of its own, by `ManagedRuntime` or
  *   `Effect.runPromise`, is not seen, neither its pools nor its leases on pools that were open before, unless it is given
  *   the test's context: `Effect.runPromiseWith(yield* Effect.context())`, or the layer with {@link layer} beneath it.
- *   Nor are the leases of a fiber that was there before, a worker that serves the test say.
+ *   Nor are the leases of a fiber that was there before, a worker that serves the test say, or of a service that was
+ *   built under another check and runs its effects in the context of then, with `Effect.provideContext`.
  * - The place where a lease was taken is known for calls made while the pool is open. Of an effect that was written down
  *   before, as a constant of a module, it is not.
  *

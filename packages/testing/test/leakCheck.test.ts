@@ -414,6 +414,17 @@ describe("a pool that others use at the same time", () => {
     })
   )
 
+  it.effect("does not wait for leases that several runs have left out", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const pool = yield* Scope.provide(TestPool.make({ make: String, max: 8, closeGrace: "10 seconds" }), scope)
+      for (let run = 0; run < 2; run++) assert.strictEqual((yield* found(takeFrom(pool))).length, 1)
+      // Were the pool to wait, this test would hang.
+      yield* Scope.close(scope, Exit.void)
+      assert.strictEqual(Pool.statsUnsafe(pool).state, "closed")
+    }).pipe(Effect.provideService(PoolRegistry.PoolRegistry, PoolRegistry.makeUnsafe()))
+  )
+
   it.effect("does not wait for what a caller who was found waiting takes later", () =>
     Effect.gen(function* () {
       const scope = yield* Scope.make()

@@ -8,6 +8,9 @@ export const Runs: Context.Reference<ReadonlyArray<object>> = Context.Reference<
   { defaultValue: () => [] }
 )
 
+/** What runs that have ended left out, by pool: several may have left something in one that they share. */
+const lost = new WeakMap<object, Set<RunLeases>>()
+
 /** Which leases of a pool that others use as well were taken by the fibers of a run, and are out. */
 export class RunLeases {
   readonly #pool: Pool.Pool<any, any>
@@ -37,6 +40,8 @@ export class RunLeases {
   /** The run has ended. What it left behind is watched on, so that a pool which closes does not wait for it. */
   end(): void {
     this.#hasEnded = true
+    const { admission } = this.#pool
+    lost.set(admission, (lost.get(admission) ?? new Set()).add(this))
     this.#stopIfDone()
   }
 
@@ -48,8 +53,11 @@ export class RunLeases {
   }
 
   #stopIfDone(): void {
+    const ended = lost.get(this.#pool.admission)
     const isOver = this.#held.size === 0 && this.waiting().size === 0
-    if (isOver || giveUp(this.#pool, (lease) => this.#held.has(lease))) this.#stopListening()
+    if (isOver) ended?.delete(this)
+    const isLost = (lease: number) => Array.from(ended ?? []).some((run) => run.has(lease))
+    if (isOver || giveUp(this.#pool, isLost)) this.#stopListening()
   }
 
   #find(id: number): Lease.Lease<unknown> | undefined {
