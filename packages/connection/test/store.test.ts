@@ -232,6 +232,33 @@ describe("a connection that comes back", () => {
   )
 })
 
+it.effect(
+  "a connection whose time is over goes when it is asked for, if the timer that would have ended it is late",
+  () =>
+    Effect.gen(function* () {
+      const clock = yield* Clock.Clock
+      // Time goes on, but no timer rings: the process was busy, or asleep.
+      const late = { nanos: 0n }
+      const world = yield* open({ max: 1, maxLifetime: 1000, lifetimeJitter: 0 }).pipe(
+        Effect.provideService(Clock.Clock, {
+          currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe(),
+          currentTimeMillis: clock.currentTimeMillis,
+          currentTimeNanosUnsafe: () => clock.currentTimeNanosUnsafe(),
+          currentTimeNanos: clock.currentTimeNanos,
+          monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe() + late.nanos,
+          monotonicTimeNanos: Effect.map(clock.monotonicTimeNanos, (nanos) => nanos + late.nanos),
+          sleep: (duration) => clock.sleep(duration)
+        })
+      )
+      expect(yield* use(world)).toBe(1)
+      late.nanos = 999_000_000n
+      expect(yield* use(world)).toBe(1)
+      late.nanos = 1_000_000_000n
+      expect(yield* use(world)).toBe(2)
+      expect(world.pool.admission.observer.destroyed.maxLifetime).toBe(1)
+    })
+)
+
 it.effect("one of two connections with the same value leaves the other known by it", () =>
   Effect.gen(function* () {
     const gates = Gates.make()
@@ -255,7 +282,7 @@ it.effect("one of two connections with the same value leaves the other known by 
     yield* Fiber.join(older)
     yield* ConnectionPool.resize(pool, { max: 1 })
     expect(ends.length).toBe(1)
-    yield* ConnectionPool.invalidate(pool, value)
+    yield* ConnectionPool.report(pool, value, "fatal")
     expect(ends.length).toBe(2)
   })
 )
