@@ -248,6 +248,6 @@ describe("PostgresPool's client", () => {
       assert.strictEqual(cause._tag, "PoolError")
       assert.strictEqual(cause.reason._tag, "AcquireTimeout")
       assert.strictEqual(error.message, cause.message)
-    }).pipe(Effect.scoped, Effect.provide(PostgresPool.layer({ url: server.url, max: 1, acquireTimeout: "20 millis" })))
+    }).pipe(Effect.scoped, Effect.provide(PostgresPool.layer({ url: server.url, max: 1, acquireTimeout: "2 seconds" })))
   )
 })
