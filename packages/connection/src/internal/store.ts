@@ -259,8 +259,7 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
     const { creating, idle, lifecycle, min, used } = this.admission
     if (lifecycle === "draining" || lifecycle === "closed") return false
     // With the breaker open nobody is let in to wait, so the attempts have to go on by themselves.
-    const isProbeDue = this.creation.isBroken && creating === 0
-    return idle + used + creating < min || this.#demandsConnection() || isProbeDue
+    return idle + used + creating < min || this.#demandsConnection() || this.creation.isBroken
   }
 
   turnedAway(): void {
@@ -282,7 +281,7 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
   }
 
   mayOffer(): boolean {
-    return this.#validating > 0 || (this.#available.head !== undefined && this.options.validate !== undefined)
+    return this.#validating > 0 || this.#available.head !== undefined
   }
 
   refusal(): Effect.Effect<never, E> | undefined {
