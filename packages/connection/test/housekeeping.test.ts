@@ -102,6 +102,29 @@ describe("background checks", () => {
     })
   )
 
+  it.effect("keep a connection where it stood among those that are idle", () =>
+    Effect.gen(function* () {
+      const gates = Gates.make()
+      const world = yield* open({ max: 3, health: { check: gates.onCheck, interval: "1 minute" } }, gates)
+      const first = yield* hold(world)
+      yield* TestClock.adjust(10_000)
+      const others = [yield* hold(world), yield* hold(world)]
+      yield* settle
+      for (const { release } of [first, ...others]) {
+        yield* release
+        yield* TestClock.adjust(100)
+      }
+      // The first alone is due.
+      gates.check = 100
+      yield* TestClock.adjust(50_000)
+      expect(gates.checks).toBe(1)
+      const again = yield* Effect.forEach([1, 2, 3], () => hold(world))
+      yield* settle
+      expect(again.map(({ got }) => got.item?.id)).toEqual([3, 2, 1])
+      for (const { release } of again) yield* release
+    })
+  )
+
   it.effect("leave alone what their own beginning has put to use", () =>
     Effect.gen(function* () {
       const gates = Gates.make()
@@ -140,10 +163,11 @@ it.effect("a closed pool that waits for its last lease has no timer but that of 
       },
       gates
     )
-    const holder = yield* hold(world)
-    yield* idle(world, 2, 0)
-    // One is validated, another made.
+    const [holder, comesBack] = [yield* hold(world), yield* hold(world)]
+    yield* idle(world, 1, 0)
+    // One is reset, one validated, one made.
     gates.create = gates.validate = gates.reset = "hang"
+    yield* comesBack.release
     yield* Effect.forEach([1, 2, 3], () => hold(world))
     yield* TestClock.adjust(300)
     yield* Effect.forkChild(world.close, { startImmediately: true })

@@ -7,8 +7,9 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
 import { TestClock } from "effect/testing"
-import { counts, expectAtRest, hold, holding, open, settle, type World } from "./support.ts"
+import { counts, expectAtRest, failures, hold, holding, open, settle, tags, type World } from "./support.ts"
 
 const use = (world: World) =>
   ConnectionPool.use(
@@ -142,6 +143,150 @@ describe("draining", () => {
     })
   )
 })
+
+describe("callers that do not wait", () => {
+  const ask = (world: World) => Effect.flip(ConnectionPool.use(world.pool, () => Effect.void, { acquireTimeout: 0 }))
+
+  it.effect("have one connection made for all of them", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 3 })
+      world.gates.create = 100
+      for (const _ of [1, 2, 3]) yield* ask(world)
+      expect(world.gates.attempts).toBe(1)
+    })
+  )
+
+  it.effect("have one validated for all of them, and none made meanwhile", () =>
+    Effect.gen(function* () {
+      const gates = Gates.make()
+      const world = yield* open({ max: 3, validate: gates.onValidate, validateAfterIdle: 0 }, gates)
+      const holders = [yield* hold(world), yield* hold(world)]
+      yield* settle
+      gates.validate = 100
+      // With one idle, and with two.
+      for (const [n, { release }] of holders.entries()) {
+        yield* release
+        for (const _ of [1, 2, 3]) yield* ask(world)
+        expect(gates).toMatchObject({ attempts: 2, validations: n + 1 })
+        yield* TestClock.adjust(100)
+      }
+    })
+  )
+
+  it.effect("start the schedule of retries anew when it was over", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ createRetry: Schedule.recurs(0) })
+      world.gates.create = "fail"
+      for (const _ of [1, 2, 3]) {
+        yield* ask(world)
+        yield* TestClock.adjust(20)
+      }
+      expect(world.gates.attemptedAt).toEqual([0, 20, 40])
+    })
+  )
+})
+
+describe("an open breaker", () => {
+  it.effect("lets callers wait for connections that there are", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 2, createRetry: Schedule.spaced(100), breaker: { failures: 1 } })
+      const holder = yield* hold(world)
+      yield* settle
+      world.gates.create = "fail"
+      const first = yield* hold(world)
+      expect(tags(world)).toContain("BreakerOpened")
+      const second = yield* hold(world)
+      expect(counts(world).pending).toBe(2)
+      for (const { release } of [holder, first, second]) {
+        yield* release
+        yield* settle
+      }
+      expect([first, second].map(({ got }) => got.item?.id)).toEqual([1, 1])
+    })
+  )
+})
+
+describe("proof that a connection works", () => {
+  const aged = Effect.fnUntraced(function* (check: "ok" | "fail") {
+    const gates = Gates.make()
+    const health = { check: gates.onCheck, interval: 60_000 }
+    const world = yield* open({ max: 1, min: 1, validate: gates.onValidate, validateAfterIdle: 500, health }, gates)
+    gates.check = check
+    return world
+  })
+
+  it.effect("is its creation, for a while", () =>
+    Effect.gen(function* () {
+      const world = yield* aged("ok")
+      yield* TestClock.adjust(499)
+      yield* use(world)
+      expect(world.gates.validations).toBe(0)
+      const other = yield* aged("ok")
+      yield* TestClock.adjust(500)
+      yield* use(other)
+      expect(other.gates.validations).toBe(1)
+    })
+  )
+
+  it.effect("is a background check that passes, not one that fails", () =>
+    Effect.gen(function* () {
+      for (const check of ["ok", "fail"] as const) {
+        const world = yield* aged(check)
+        yield* TestClock.adjust(60_100)
+        yield* use(world)
+        expect(world.gates).toMatchObject({ checks: 1, validations: check === "ok" ? 0 : 1 })
+      }
+    })
+  )
+})
+
+describe("shrinking", () => {
+  it.effect("counts what is in use and what is being made", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 3 })
+      const [holder, idle] = [yield* hold(world), yield* hold(world)]
+      yield* settle
+      yield* ConnectionPool.suspend(world.pool)
+      yield* idle.release
+      world.gates.create = 100
+      yield* ConnectionPool.resize(world.pool, { min: 3 })
+      expect(counts(world)).toMatchObject({ idle: 1, used: 1, creating: 1 })
+      yield* ConnectionPool.resize(world.pool, { min: 0, max: 2 })
+      expect(counts(world)).toMatchObject({ idle: 0, used: 1, creating: 1 })
+      yield* holder.release
+    })
+  )
+
+  it.effect("takes idle connections, not those that are shared, though they were used less recently", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 2, concurrency: 2 })
+      const [shared, leaves, idle] = [yield* hold(world), yield* hold(world), yield* hold(world)]
+      yield* settle
+      yield* leaves.release
+      yield* idle.release
+      yield* ConnectionPool.resize(world.pool, { max: 1 })
+      expect(world.gates.items.map(({ destroyed }) => destroyed)).toEqual([0, 1])
+      yield* shared.release
+      expectAtRest(world)
+    })
+  )
+})
+
+it.effect("what fails on a connection that is to go anyway is no warning", () =>
+  Effect.gen(function* () {
+    const gates = Gates.make()
+    const world = yield* open({ max: 1, reset: gates.onReset }, gates)
+    gates.reset = { late: 100, ending: "fail" }
+    yield* use(world)
+    yield* ConnectionPool.invalidate(world.pool, gates.items[0]!)
+    yield* TestClock.adjust(100)
+    expect(failures(world).length).toBe(1)
+    expect(world.logs).toEqual([])
+    yield* use(world)
+    yield* TestClock.adjust(100)
+    expect(world.logs.length).toBe(1)
+  })
+)
 
 describe("a connection that several share", () => {
   it.effect("is given at once to one more, though it stands behind one that has to be validated first", () =>
