@@ -169,7 +169,7 @@ it.effect("a closed pool that waits for its last lease has no timer but that of 
     gates.create = gates.validate = gates.reset = "hang"
     yield* comesBack.release
     yield* Effect.forEach([1, 2, 3], () => hold(world))
-    yield* TestClock.adjust(300)
+    yield* TestClock.adjust(200)
     yield* Effect.forkChild(world.close, { startImmediately: true })
     yield* settle
     const { left, now } = { left: world.left.sleeps, now: counts(world) }

@@ -265,7 +265,7 @@ describe("shrinking", () => {
       yield* leaves.release
       yield* idle.release
       yield* ConnectionPool.resize(world.pool, { max: 1 })
-      expect(world.gates.items.map(({ destroyed }) => destroyed)).toEqual([0, 1])
+      expect(world.gates.items.map((item: Gates.Item) => item.destroyed)).toEqual([0, 1])
       yield* shared.release
       expectAtRest(world)
     })
