@@ -16,6 +16,8 @@ const rooms: Record<string, Room> = {
   instance: { imports: ["core"], effectOnly: true },
   testing: { imports: ["core"] },
   postgres: { imports: ["connection", "core"] },
+  wasm: { imports: ["instance", "core"] },
+  worker: { imports: ["instance", "core"] },
   bench: { imports: "any" },
   demo: { imports: "any" }
 }

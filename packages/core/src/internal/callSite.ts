@@ -52,6 +52,10 @@ const PACKAGES = [
   "instance/dist/",
   "postgres/src/",
   "postgres/dist/",
+  "wasm/src/",
+  "wasm/dist/",
+  "worker/src/",
+  "worker/dist/",
   // Of `testing` only what stands between a suite and the pool: the suites are who takes the leases.
   "testing/src/Subject.",
   "testing/dist/Subject."

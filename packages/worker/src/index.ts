@@ -1,0 +1,2 @@
+/** Worker threads as fresh instances. */
+export * as WorkerInstancePool from "./WorkerInstancePool.ts"
