@@ -268,10 +268,13 @@ export class Admission<A, out E = unknown> {
     }
   }
 
-  /** Ends the wait of the first for whom an item may be made with a failure; `false` if there is none. */
-  failFirst(failure: Effect.Effect<never, unknown>): boolean {
+  /**
+   * Ends the wait of the first for whom an item may be made, and who has waited since `since` or longer, with a
+   * failure; `false` if there is none.
+   */
+  failFirst(failure: Effect.Effect<never, unknown>, since = Infinity): boolean {
     for (const { lease } of this.waiters) {
-      if (lease.request.isOptional) continue
+      if (lease.request.isOptional || lease.since > since) continue
       this.#answer(lease, failure, "failed")
       return true
     }

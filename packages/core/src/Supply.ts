@@ -15,6 +15,16 @@ import { Tasks } from "./Background.ts"
 import { inWords } from "./Observer.ts"
 import type { PoolError } from "./PoolError.ts"
 import type { DestroyReason } from "./PoolEvent.ts"
+import { Underway } from "./Underway.ts"
+
+/**
+ * For how long an attempt to make an item counts as help for whoever waits, in milliseconds. Well above what it takes when
+ * all is well, and well below what a person notices as an outage.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const PATIENCE = 1000
 
 /**
  * Durations are in milliseconds.
@@ -45,9 +55,7 @@ export interface Attempt<A, E> {
    * There is none. Its permit is counted as `destroying` until what the attempt has opened is closed. Not called for an
    * attempt that the closing pool has called off.
    */
-  readonly failed: (cause: Cause.Cause<E | PoolError>, now: number, took: number) => void
-  /** The attempt has ended: called before either of the others. */
-  readonly ended?: (() => void) | undefined
+  readonly failed: (cause: Cause.Cause<E | PoolError>, now: number, startedAt: number) => void
   /** What an attempt without success had opened is closed, or has been given up: its permit is free. */
   readonly cleaned?: (() => void) | undefined
 }
@@ -74,12 +82,22 @@ export class Supply<A, E> {
   readonly #admission: Admission<A, E>
   readonly #options: Options<A, E>
   readonly #attempts: Tasks
+  readonly #underway: Underway
   #lastFailure: Cause.Cause<E | PoolError> | undefined = undefined
 
   constructor(admission: Admission<A, E>, options: Options<A, E>) {
     this.#admission = admission
     this.#options = options
     this.#attempts = new Tasks(admission.background)
+    this.#underway = new Underway(admission, PATIENCE, () => admission.serve())
+  }
+
+  /**
+   * Attempts under way from which an item is to be expected soon: those of the last second. When one is no longer among
+   * them, those who wait are served again, so that the store can start another beside it.
+   */
+  get expected(): number {
+    return this.#underway.expected
   }
 
   /** Why the last attempt failed, if none has succeeded since. */
@@ -92,6 +110,7 @@ export class Supply<A, E> {
     const { clock, name, observer } = this.#admission
     const scope = Scope.makeUnsafe()
     const startedAt = clock.now()
+    const ended = this.#underway.begin(startedAt)
     this.#admission.creating++
     observer.emit({ _tag: "ItemCreating" })
     this.#attempts.run<A, E>({
@@ -102,7 +121,7 @@ export class Supply<A, E> {
       done: (exit) => {
         const now = clock.now()
         const took = now - startedAt
-        attempt.ended?.()
+        ended()
         if (exit !== undefined && Exit.isSuccess(exit)) {
           this.failures = 0
           this.#lastFailure = undefined
@@ -112,7 +131,7 @@ export class Supply<A, E> {
         // What it has opened keeps the permit until it is closed, as an item does.
         this.#admission.creating--
         this.#admission.destroying++
-        this.#failed(exit?.cause ?? Cause.fail(this.#admission.createTimeout(took)), now, took, attempt)
+        this.#failed(exit?.cause ?? Cause.fail(this.#admission.createTimeout(took)), now, startedAt, attempt)
         this.#close(scope, exit ?? Exit.void, undefined, () => attempt.cleaned?.())
       },
       // The scope of an attempt that was given up is closed: what it still opens is closed in the same breath.
@@ -139,10 +158,12 @@ export class Supply<A, E> {
 
   /** Calls off the attempts under way. */
   stop(): void {
+    this.#underway.stop()
     this.#attempts.cancel(this.#options.destroyTimeout)
   }
 
-  #failed(cause: Cause.Cause<E | PoolError>, now: number, took: number, attempt: Attempt<A, E>): void {
+  #failed(cause: Cause.Cause<E | PoolError>, now: number, startedAt: number, attempt: Attempt<A, E>): void {
+    const took = now - startedAt
     const { lifecycle, observer } = this.#admission
     const isInterrupted = Cause.hasInterruptsOnly(cause)
     if (lifecycle === "closed" && isInterrupted) {
@@ -159,7 +180,7 @@ export class Supply<A, E> {
     this.#lastFailure = cause
     observer.createFailed++
     observer.emit({ _tag: "ItemCreateFailed", took, failures: this.failures, cause: inWords(cause) })
-    attempt.failed(cause, now, took)
+    attempt.failed(cause, now, startedAt)
   }
 
   #close(

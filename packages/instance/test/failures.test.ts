@@ -69,6 +69,59 @@ describe("an instance that cannot be built", () => {
     })
   )
 
+  it.effect("that hangs holds up nobody who comes later", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 3, createTimeout: "10 seconds", onExhausted: "wait" })
+      world.gates.create = "hang"
+      const first = yield* fork(Effect.flip(use(world)))
+      yield* TestClock.adjust(500)
+      yield* Fiber.interrupt(first)
+      world.gates.create = "ok"
+      // It may still be of use to those who come soon after, but not for longer than a second.
+      const second = yield* fork(use(world))
+      yield* TestClock.adjust(499)
+      expect(second.pollUnsafe()).toBeUndefined()
+      yield* TestClock.adjust(1)
+      expect(Exit.isSuccess(yield* Fiber.await(second))).toBe(true)
+      yield* use(world)
+      expect(counts(world)).toMatchObject({ creating: 1, used: 0, pending: 0 })
+      yield* TestClock.adjust("10 seconds")
+      expectAtRest(world, 0)
+    })
+  )
+
+  it.effect("that takes long is waited for by whoever asked for it, and no second one is built for them", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 4, createTimeout: "10 seconds" })
+      world.gates.create = "hang"
+      const first = yield* fork(Effect.flip(use(world)))
+      yield* TestClock.adjust("5 seconds")
+      expect(world.gates.attempts).toBe(1)
+      const second = yield* fork(Effect.flip(use(world)))
+      yield* TestClock.adjust("4 seconds")
+      expect(world.gates.attempts).toBe(2)
+      // Each has the failure of its own.
+      yield* TestClock.adjust("1 second")
+      expect((yield* Fiber.join(first)) as object).toMatchObject({ reason: { waited: 10_000 } })
+      yield* TestClock.adjust("4 seconds")
+      expect(second.pollUnsafe()).toBeUndefined()
+      yield* TestClock.adjust("1 second")
+      expect((yield* Fiber.join(second)) as object).toMatchObject({ reason: { waited: 10_000 } })
+      expectAtRest(world, 0)
+    })
+  )
+
+  it.effect("ahead of time is not built a second time because it takes long", () =>
+    Effect.gen(function* () {
+      const gates = Gates.make()
+      gates.create = "hang"
+      const world = yield* open({ max: 4, prepare: 1, createTimeout: "10 seconds" }, gates)
+      yield* TestClock.adjust("5 seconds")
+      expect(gates.attempts).toBe(1)
+      expect(counts(world)).toMatchObject({ creating: 1 })
+    })
+  )
+
   it.effect("together with others is a failure of its own for each caller", () =>
     Effect.gen(function* () {
       let attempts = 0

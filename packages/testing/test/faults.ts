@@ -191,10 +191,10 @@ export const faults: Record<string, Fault> = {
     4,
     "a creation that fails is the failure of who waits longest",
     ({ admission }) => {
-      replace(admission, "failFirst", (failFirst) => (failure) => {
+      replace(admission, "failFirst", (failFirst) => (failure, since) => {
         const others = Array.from(admission.waiters).slice(0, -1)
         for (const waiter of others) admission.waiters.remove(waiter)
-        const isTold = failFirst(failure)
+        const isTold = failFirst(failure, since)
         for (const waiter of others) admission.waiters.add(waiter)
         return isTold
       })
@@ -205,9 +205,9 @@ export const faults: Record<string, Fault> = {
     5,
     "create: fail: callers end, and every place can be had afterwards",
     ({ admission }) => {
-      replace(admission, "failFirst", (failFirst) => (failure) => {
+      replace(admission, "failFirst", (failFirst) => (failure, since) => {
         admission.creating++
-        return failFirst(failure)
+        return failFirst(failure, since)
       })
     }
   ),
@@ -373,9 +373,9 @@ export const faults: Record<string, Fault> = {
   }),
 
   "tries to make items without end": fault(11, "no attempt is made but for a caller", ({ admission }) => {
-    replace(admission, "failFirst", (failFirst) => (failure) => {
+    replace(admission, "failFirst", (failFirst) => (failure, since) => {
       admission.background.after(1000, () => admission.store.turnedAway())
-      return failFirst(failure)
+      return failFirst(failure, since)
     })
   }),
 

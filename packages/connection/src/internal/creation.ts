@@ -6,7 +6,6 @@ import * as Exit from "effect/Exit"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { Checked } from "./options.ts"
-import { PATIENCE, Underway } from "./underway.ts"
 
 type Step = (now: number, error: unknown) => Effect.Effect<[unknown, Duration.Duration], unknown>
 
@@ -32,7 +31,6 @@ export class Creation<A, E> {
   #isDeciding = false
   #step: Step | undefined = undefined
   readonly #retry: Background.Alarm
-  readonly #underway: Underway
   readonly #admission: Admission.Admission<A, E>
   readonly #options: Checked<A, E>
   readonly #supply: Supply.Supply<A, E>
@@ -48,18 +46,12 @@ export class Creation<A, E> {
     this.#supply = supply
     this.#options = options
     this.#creator = creator
-    this.#underway = new Underway(admission, PATIENCE.create, () => creator.replenish())
     this.#retry = new Background.Alarm(admission.background, admission.clock, (now) => this.#retryNow(now))
   }
 
   /** Failures since the last success. */
   get failures(): number {
     return this.#supply.failures
-  }
-
-  /** How many connections are expected to come of what is under way. */
-  get expected(): number {
-    return this.#underway.expected
   }
 
   /** Whether another attempt may start now. */
@@ -84,7 +76,6 @@ export class Creation<A, E> {
 
   start(): void {
     this.#supply.make({
-      ended: this.#underway.begin(this.#admission.clock.now()),
       created: (value, scope, now, took) => {
         this.#succeeded()
         this.#creator.created(value, scope, now, took)
@@ -102,7 +93,6 @@ export class Creation<A, E> {
 
   shutdown(): void {
     this.#retry.clear()
-    this.#underway.stop()
     this.#supply.stop()
   }
 

@@ -7,7 +7,8 @@ import {
   type PoolEvent,
   type PoolStats,
   type Store,
-  Supply
+  Supply,
+  Underway
 } from "@effect-pools/core"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
@@ -20,7 +21,12 @@ import { Connection } from "./connection.ts"
 import { Creation } from "./creation.ts"
 import { Housekeeping } from "./housekeeping.ts"
 import type { Checked } from "./options.ts"
-import { PATIENCE, Underway } from "./underway.ts"
+
+/**
+ * How long a validation or reset under way counts as help for somebody who waits, and how long a check that was interrupted
+ * may take to end, in milliseconds.
+ */
+const PATIENCE = { prepare: 250, interrupt: 1000 } as const
 
 /**
  * The store of a connection pool: reused items, validated before hand-out, reset on return, made on demand.
@@ -42,8 +48,8 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
   #validating = 0
   /** How many waiters one connection can serve at once. */
   readonly #served: number
-  readonly #validations: Underway
-  readonly #resets: Underway
+  readonly #validations: Underway.Underway
+  readonly #resets: Underway.Underway
   #lastId = 0
   readonly #tasks: Background.Tasks
 
@@ -59,8 +65,8 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
     })
     this.housekeeping = new Housekeeping(this)
     this.#tasks = new Background.Tasks(admission.background)
-    this.#validations = new Underway(admission, PATIENCE.prepare, () => admission.serve())
-    this.#resets = new Underway(admission, PATIENCE.prepare, () => admission.serve())
+    this.#validations = new Underway.Underway(admission, PATIENCE.prepare, () => admission.serve())
+    this.#resets = new Underway.Underway(admission, PATIENCE.prepare, () => admission.serve())
   }
 
   // The lease path ---------------------------------------------------------------------------------------------------
@@ -246,7 +252,7 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
   #unmetDemand(): number {
     const { lifecycle, pending } = this.admission
     if (lifecycle !== "open") return 0
-    const expected = this.#validations.expected + this.#resets.expected + this.creation.expected
+    const expected = this.#validations.expected + this.#resets.expected + this.#supply.expected
     return pending - expected * this.#served
   }
 
@@ -274,7 +280,7 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
     }
     if (
       this.#validations.expected === 0 &&
-      creation.expected === 0 &&
+      this.#supply.expected === 0 &&
       creation.mayStart(this.admission.clock.now(), true)
     )
       creation.start()

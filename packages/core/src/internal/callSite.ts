@@ -50,6 +50,8 @@ const PACKAGES = [
   "connection/dist/",
   "instance/src/",
   "instance/dist/",
+  "arena/src/",
+  "arena/dist/",
   "postgres/src/",
   "postgres/dist/",
   "wasm/src/",

@@ -138,14 +138,30 @@ export class InstanceStore<A, E> implements Store.Store<A, E> {
 
   /** How many callers wait for whom none is being built; negative if more are being built than wait. */
   get #missing(): number {
-    const { creating, demanding, lifecycle } = this.admission
-    return (lifecycle === "open" ? demanding : 0) - creating
+    const { demanding, lifecycle } = this.admission
+    return (lifecycle === "open" ? demanding : 0) - this.#expected
+  }
+
+  /**
+   * How many of the instances being built are on their way to somebody. One that takes long is on its way to those who
+   * have waited as long for it; for whoever came later another is built, so that one that hangs holds up nobody else.
+   */
+  get #expected(): number {
+    const { clock, creating, waiters } = this.admission
+    let expected = this.#supply.expected
+    if (expected === creating) return expected
+    const since = clock.now() - Supply.PATIENCE
+    for (const { lease } of waiters) {
+      if (lease.since <= since && ++expected === creating) break
+    }
+    return expected
   }
 
   /** Whether one is to be prepared now. If it is to be later, this sees to it. */
   #wantsPrepared(): boolean {
-    const { clock, idle, min } = this.admission
-    if (!this.#hasRoom || idle - this.#missing >= min) return false
+    const { clock, creating, demanding, idle, lifecycle, min } = this.admission
+    const ahead = idle + creating - (lifecycle === "open" ? demanding : 0)
+    if (!this.#hasRoom || ahead >= min) return false
     if (clock.now() >= this.#prepareAt) return true
     this.#pause.set(this.#prepareAt)
     return false
@@ -155,9 +171,8 @@ export class InstanceStore<A, E> implements Store.Store<A, E> {
     let isNobodys = false
     this.#supply.make({
       created: (value, scope, now, took) => this.#built(value, scope, now, took),
-      failed: (cause, now) => {
-        // Nothing is built for those who wait for a suspended pool: they have their turn when it is resumed.
-        if (this.admission.lifecycle !== "suspended" && this.admission.failFirst(Effect.failCause(cause))) return
+      failed: (cause, now, startedAt) => {
+        if (this.#failSomebody(cause, now, startedAt)) return
         isNobodys = true
         this.retiring++
         this.#failedAlone(cause, now)
@@ -198,6 +213,13 @@ export class InstanceStore<A, E> implements Store.Store<A, E> {
     if (this.options.preparedMaxAge !== Infinity) this.#age.set(now + this.options.preparedMaxAge)
     // Whoever it was for may have left.
     this.#retireSurplus()
+  }
+
+  #failSomebody(cause: Cause.Cause<E | PoolError.PoolError>, now: number, startedAt: number): boolean {
+    // Nothing is built for those who wait for a suspended pool: they have their turn when it is resumed.
+    if (this.admission.lifecycle === "suspended") return false
+    // Whoever came later than one that takes long has another built.
+    return this.admission.failFirst(Effect.failCause(cause), now - startedAt < Supply.PATIENCE ? now : startedAt)
   }
 
   #failedAlone(cause: Cause.Cause<E | PoolError.PoolError>, now: number): void {
