@@ -1,0 +1,2 @@
+/** What ends a guest: a trap of its own, or what was thrown through it. */
+export * as WasmTrap from "./WasmTrap.ts"
