@@ -90,6 +90,8 @@ export type PoolEvent = Happening &
         readonly cause: string
       }
     | { readonly _tag: "ItemDestroyed"; readonly item: number; readonly reason: DestroyReason; readonly age: number }
+    /** The item lives on when its lease ends, for as long as another scope keeps it. */
+    | { readonly _tag: "ItemDetached"; readonly item: number }
     | { readonly _tag: "ItemHealth"; readonly item: number; readonly score: number; readonly errors: number }
     | {
         /** Something failed that no caller waits for. It is logged as well. */

@@ -119,6 +119,23 @@ describe("the auditor, over an instance pool", () => {
     60_000
   )
 
+  it.effect("says which instance lives on without its lease", () =>
+    Effect.gen(function* () {
+      const { pool } = yield* open({ max: 2 })
+      const auditor = yield* Auditor.make(pool)
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          yield* InstancePool.use(pool, (item) => InstancePool.detach(pool, item))
+          yield* TestClock.adjust("2 seconds")
+          const [finding, ...others] = Auditor.findingsUnsafe(auditor)
+          assert.match(finding!, /^item 1 lives on without a lease, detached for 2\.0 s, last taken .*auditor\.test/)
+          assert.deepStrictEqual(others, [])
+        })
+      )
+      yield* Auditor.expectAtRest(auditor)
+    })
+  )
+
   it.effect("finds an instance that is not given back, one time in three, among them", () =>
     Effect.gen(function* () {
       const sabotage = ({ store }: GatedPool) => {

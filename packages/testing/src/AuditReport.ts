@@ -43,6 +43,8 @@ export const Waiting = Schema.Struct({ lease: Schema.Number, since: Schema.Numbe
 export const Item = Schema.Struct({
   item: Schema.Number,
   createdAt: Schema.optional(Schema.Number),
+  /** Since when it lives on without its lease, or will when that ends. */
+  detachedAt: Schema.optional(Schema.Number),
   leases: Schema.Array(Schema.Number),
   /** Where the latest of its leases was taken. */
   lastTakenAt: Schema.optional(Schema.String)
@@ -54,7 +56,7 @@ export const Item = Schema.Struct({
  * - `releasedTwice`, `releasedUnknown`, `releasedElsewhere`: the end of a lease that had ended, had never begun, or held
  *   another item
  * - `acquiredTwice`: a lease got an item while it had one
- * - `handedOutGone`: an item was handed out that was destroyed before, or that nobody made
+ * - `handedOutGone`, `detachedGone`: an item was handed out or detached that was destroyed before, or that nobody made
  * - `shared`: an item was in more hands than allowed
  * - `createdTwice`, `destroyedTwice`, `destroyedUnknown`: two items of one number; an item that ended twice, or was never
  *   there
@@ -76,6 +78,7 @@ const discrepancyKinds = [
   "releasedElsewhere",
   "acquiredTwice",
   "handedOutGone",
+  "detachedGone",
   "shared",
   "createdTwice",
   "destroyedTwice",
@@ -190,8 +193,14 @@ export const findings = (
  */
 export const underway = (report: AuditReport): Array<string> => {
   const held = new Set(report.leaks.map(({ item }) => item)).size
-  const found: Array<string> = []
-  if (report.used > held) found.push(`${report.used - held} items are in use without a lease: being prepared, or lost`)
+  const detached = report.items.filter(({ detachedAt, leases }) => detachedAt !== undefined && leases.length === 0)
+  const found = detached.map(
+    ({ detachedAt, item, lastTakenAt }) =>
+      `item ${item} lives on without a lease, detached for ${inTime(report.until - detachedAt!)}, ` +
+      `last taken ${lastTakenAt ?? "in an unknown place"}`
+  )
+  const missing = report.used - held - detached.length
+  if (missing > 0) found.push(`${missing} items are in use without a lease: being prepared, or lost`)
   if (report.creating > 0) found.push(`${report.creating} items are being created`)
   if (report.destroying > 0) found.push(`${report.destroying} items are being destroyed`)
   return found

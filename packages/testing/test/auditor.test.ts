@@ -319,6 +319,12 @@ describe("a fault of the pool", () => {
   plant("destroys twice", ["destroyedTwice"], /item 1 was destroyed \(invalidated\) after it had been/, invalidateIdle)
   plant("destroys what it never made", ["destroyedUnknown"], /item 99 was destroyed .* never created/, invalidateIdle)
   plant(
+    "detaches what it destroyed",
+    ["detachedGone"],
+    /item 1 was detached after it had been destroyed \(invalidated\)/,
+    invalidateIdle
+  )
+  plant(
     "destroys what is in use",
     ["destroyedInUse"],
     /item 1 was destroyed .* held by lease 1 \(taken/,

@@ -13,6 +13,7 @@ export type Fault =
   | "gives every item the same number"
   | "destroys twice"
   | "destroys what it never made"
+  | "detaches what it destroyed"
   | "destroys what is in use"
   | "drops what comes back"
   | "keeps counting what comes back as used"
@@ -115,6 +116,7 @@ export class BrokenStore implements Store.Store<string, never> {
     if (fault === "destroys what it never made") this.#drop({ id: 99, value: "", holder: undefined })
     else this.#drop(item)
     if (fault === "destroys twice") this.#drop(item)
+    if (fault === "detaches what it destroyed") this.admission.observer.emit({ _tag: "ItemDetached", item: item.id })
   }
 
   #other(item: Item): Item {

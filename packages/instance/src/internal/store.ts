@@ -89,6 +89,7 @@ export class InstanceStore<A, E> implements Store.Store<A, E> {
     const instance = this.#inUse(value)
     if (instance === undefined) return undefined
     instance.keepers++
+    this.admission.observer.emit({ _tag: "ItemDetached", item: instance.id })
     return () => {
       instance.keepers--
       if (instance.keepers > 0 || instance.holder !== undefined || instance.state === "destroyed") return

@@ -9,6 +9,7 @@ interface Item {
   readonly createdAt: number | undefined
   readonly leases: Set<number>
   latest: Lease | undefined
+  detachedAt: number | undefined
 }
 
 interface Lease {
@@ -100,6 +101,9 @@ export class Ledger {
       case "ItemCreated":
         this.#created(event)
         break
+      case "ItemDetached":
+        this.#detached(event)
+        break
       case "ItemDestroyed":
         this.#destroyedBy(event)
         break
@@ -179,6 +183,12 @@ export class Ledger {
       this.#found("createdTwice", at, `there are two items of the number ${item}`)
     }
     this.#add(item, at)
+  }
+
+  #detached({ at, item: id }: Extract<PoolEvent.PoolEvent, { readonly _tag: "ItemDetached" }>): void {
+    const item = this.#items.get(id)
+    if (item === undefined) this.#found("detachedGone", at, `item ${id} was detached ${this.#whyGone(id)}`)
+    else item.detachedAt = at
   }
 
   #destroyedBy({ at, item: id, reason }: Extract<PoolEvent.PoolEvent, { readonly _tag: "ItemDestroyed" }>): void {
@@ -279,9 +289,10 @@ export class Ledger {
       destroying,
       pending,
       max,
-      items: Array.from(this.#items.values(), ({ createdAt, id, latest, leases }) => ({
+      items: Array.from(this.#items.values(), ({ createdAt, detachedAt, id, latest, leases }) => ({
         item: id,
         createdAt,
+        detachedAt,
         leases: Array.from(leases),
         lastTakenAt: latest?.taking.takenAt
       })),
@@ -316,7 +327,7 @@ export class Ledger {
   // Inside -----------------------------------------------------------------------------------------------------------
 
   #add(id: number, createdAt: number | undefined): Item {
-    const item: Item = { id, createdAt, leases: new Set(), latest: undefined }
+    const item: Item = { id, createdAt, leases: new Set(), latest: undefined, detachedAt: undefined }
     this.#items.set(id, item)
     return item
   }
