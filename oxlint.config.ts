@@ -14,6 +14,7 @@ const rooms: Record<string, Room> = {
   core: { imports: [], effectOnly: true },
   connection: { imports: ["core"], effectOnly: true },
   instance: { imports: ["core"], effectOnly: true },
+  arena: { imports: ["core"], effectOnly: true },
   testing: { imports: ["core"] },
   postgres: { imports: ["connection", "core"] },
   wasm: { imports: ["instance", "core"] },

@@ -1,0 +1,2 @@
+/** Memory for one unit of work, allocated by moving a cursor. */
+export {}
