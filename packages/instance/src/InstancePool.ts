@@ -377,25 +377,34 @@ export const Service =
     options: Options<A, E, R> | Effect.Effect<Options<A, E, R>, OE, OR>
   ): ServiceClass<Self, Id, A, E, OE | InvalidOptions.InvalidOptions, Exclude<R | OR, Scope.Scope>> => {
     const given = Effect.isEffect(options) ? options : Effect.succeed(options)
-    const makeNamed = <R2>(options: Options<A, E, R2>) =>
-      make(options?.name === undefined ? { ...options, name: id } : options)
-    const open = Effect.flatMap(given, makeNamed)
-    return PoolService.make<
-      Self,
-      Id,
-      InstancePool<A, E>,
-      A,
-      E,
-      OE | InvalidOptions.InvalidOptions,
-      Exclude<R, Scope.Scope> | OR | Scope.Scope,
-      object
-    >(
-      id,
-      open,
-      (tag: Context.Key<Self, InstancePool<A, E>>, opening) => ({
-        layerTest: <R2>(options: Options<A, E, R2>) => Layer.effect(tag, opening(makeNamed(withTestDefaults(options)))),
-        detach: (instance: A) => Effect.flatMap(tag, (pool) => detach(pool, instance))
-      }),
-      !Effect.isEffect(options) && options?.leakDetection !== undefined
-    ) as never
+    const open = Effect.flatMap(given, (options) => makeNamed(id, options))
+    const tracksCallSites = !Effect.isEffect(options) && options?.leakDetection !== undefined
+    return serviceOf<Self, Id, A, E, OE | InvalidOptions.InvalidOptions, any>(id, open, tracksCallSites)
   }
+
+/**
+ * As {@link Service}, for instance pools that are opened in a way of their own. For those who build on instance pools.
+ *
+ * `tracksCallSites` says whether the pool is to know where leases are taken; while one is open, the class knows by itself.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export const serviceOf = <Self, const Id extends string, A, E, LE, LR>(
+  id: Id,
+  open: Effect.Effect<InstancePool<A, E>, LE, LR>,
+  tracksCallSites = false
+): ServiceClass<Self, Id, A, E, LE, Exclude<LR, Scope.Scope>> =>
+  PoolService.make<Self, Id, InstancePool<A, E>, A, E, LE, LR, object>(
+    id,
+    open,
+    (tag: Context.Key<Self, InstancePool<A, E>>, opening) => ({
+      layerTest: <R2>(options: Options<A, E, R2>) =>
+        Layer.effect(tag, opening(makeNamed(id, withTestDefaults(options)))),
+      detach: (instance: A) => Effect.flatMap(tag, (pool) => detach(pool, instance))
+    }),
+    tracksCallSites
+  ) as never
+
+const makeNamed = <A, E, R>(id: string, options: Options<A, E, R>) =>
+  make(options?.name === undefined ? { ...options, name: id } : options)
