@@ -4,6 +4,7 @@ import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { makeContended } from "./cases/contended.ts"
+import { makeInstances } from "./cases/instances.ts"
 import { makeObserved } from "./cases/observed.ts"
 import { makeScoped } from "./cases/scoped.ts"
 import { makeUncontended } from "./cases/uncontended.ts"
@@ -16,7 +17,8 @@ const groups: ReadonlyArray<(effort: Effort) => Effect.Effect<ReadonlyArray<Case
   makeUncontended,
   makeScoped,
   makeContended,
-  makeObserved
+  makeObserved,
+  makeInstances
 ]
 
 const documentation = join(import.meta.dirname, "../../../docs/benchmarks")

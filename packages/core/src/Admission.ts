@@ -172,9 +172,11 @@ export class Admission<A, out E = unknown> {
       this.serve()
     })
     if (!isTraced) return queued
-    return Effect.flatMap(Effect.withSpan(queued, "pool.wait", { attributes: { "pool.name": this.name } }), (answer) =>
-      answer === undefined ? lease.evaluate(fiber) : Exit.succeed(answer)
-    )
+    const traced = Effect.withSpan(queued, "pool.wait", {
+      attributes: { "pool.name": this.name },
+      captureStackTrace: false
+    })
+    return Effect.flatMap(traced, (answer) => (answer === undefined ? lease.evaluate(fiber) : Exit.succeed(answer)))
   }
 
   /** Ends the holding of a lease. */

@@ -8,11 +8,13 @@
  *
  * @since 0.1.0
  */
-import type * as Context from "effect/Context"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
+import * as References from "effect/References"
+import * as Tracer from "effect/Tracer"
 import type { CoarseClock } from "./CoarseClock.ts"
 
 /**
@@ -20,11 +22,15 @@ import type { CoarseClock } from "./CoarseClock.ts"
  * @since 0.1.0
  */
 export class Background {
+  /** Whether a tracer is there to see spans of what runs here. */
+  readonly isTraced: boolean
   readonly #context: Context.Context<never>
   readonly #fibers = new Set<Fiber.Fiber<unknown, unknown>>()
 
   constructor(context: Context.Context<never>) {
     this.#context = context
+    this.isTraced =
+      Context.get(context, References.TracerEnabled) && Context.get(context, Tracer.Tracer) !== Tracer.nativeTracer
   }
 
   /** Starts an effect at once and runs it to its end. */

@@ -107,16 +107,14 @@ export class Supply<A, E> {
 
   /** Starts to make an item. The caller has seen that there is a permit for it. */
   make(attempt: Attempt<A, E>): void {
-    const { clock, name, observer } = this.#admission
+    const { clock, observer } = this.#admission
     const scope = Scope.makeUnsafe()
     const startedAt = clock.now()
     const ended = this.#underway.begin(startedAt)
     this.#admission.creating++
     observer.emit({ _tag: "ItemCreating" })
     this.#attempts.run<A, E>({
-      effect: Effect.withSpan(Effect.provideService(this.#options.acquire, Scope.Scope, scope), "pool.create", {
-        attributes: { "pool.name": name }
-      }),
+      effect: this.#traced(Effect.provideService(this.#options.acquire, Scope.Scope, scope)),
       timeout: this.#options.createTimeout,
       done: (exit) => {
         const now = clock.now()
@@ -137,6 +135,13 @@ export class Supply<A, E> {
       // The scope of an attempt that was given up is closed: what it still opens is closed in the same breath.
       late: (exit) => this.#late(undefined, exit)
     })
+  }
+
+  /** In a span, if somebody traces: one that nobody sees costs as much as making a small item. */
+  #traced(acquire: Effect.Effect<A, E>): Effect.Effect<A, E> {
+    const { background, name } = this.#admission
+    if (!background.isTraced) return acquire
+    return Effect.withSpan(acquire, "pool.create", { attributes: { "pool.name": name }, captureStackTrace: false })
   }
 
   /**
