@@ -1,0 +1,43 @@
+import { InstancePool } from "@effect-pools/instance"
+import * as Effect from "effect/Effect"
+import type { Case } from "../harness.ts"
+import { inOneFiber } from "../loops.ts"
+import type { Effort } from "../settings.ts"
+
+const body = Effect.succeed(undefined)
+const useBody = () => body
+
+const create = Effect.sync(() => ({}))
+/** As most instances are: with something to do at their end. */
+const createEnding = Effect.acquireRelease(create, () => Effect.void)
+
+/** A lease on an instance of its own, against its factory alone. */
+export const makeInstances = Effect.fnUntraced(function* ({ isQuick }: Effort) {
+  const pool = yield* InstancePool.make({ create })
+  const ending = yield* InstancePool.make({ create: createEnding })
+  const uses = {
+    "bare factory": Effect.flatMap(create, useBody),
+    "bare factory in a scope": Effect.scoped(Effect.flatMap(createEnding, useBody)),
+    "InstancePool.use": InstancePool.use(pool, useBody),
+    "InstancePool.use, with a finalizer": InstancePool.use(ending, useBody)
+  }
+  const leases: Case = {
+    name: "instance-lease",
+    title: "a lease on an instance of its own",
+    method:
+      "One fiber, Effect.whileLoop, `create` is an Effect.sync, without and with a finalizer; the effect is built once." +
+      " A pool builds and destroys in fibers of its own, which time out and which no caller can interrupt.",
+    operations: isQuick ? 5000 : 10_000,
+    rounds: isQuick ? 21 : 101,
+    overhead: "empty loop",
+    contenders: [
+      inOneFiber("empty loop", () => body),
+      ...Object.entries(uses).map(([name, use]) => inOneFiber(name, () => use))
+    ],
+    comparisons: [
+      { name: "InstancePool.use", against: "bare factory" },
+      { name: "InstancePool.use, with a finalizer", against: "bare factory in a scope" }
+    ]
+  }
+  return [leases]
+})
