@@ -8,8 +8,6 @@ export interface Engine {
     readonly imports: (module: object) => Array<ImportDescriptor>
   }
   readonly Instance: new (module: object, imports?: Imports) => Instance
-  readonly LinkError: new () => Error
-  readonly RuntimeError: new () => Error
   readonly compile: (bytes: Bytes) => Promise<object>
 }
 
@@ -41,6 +39,13 @@ export const kindOf = (value: unknown): string => {
   const tag = tagOf(value)
   return tag === undefined ? typeof value : tag.toLowerCase()
 }
+
+export const isBytes = (value: unknown): value is Bytes =>
+  ArrayBuffer.isView(value) || Object.prototype.toString.call(value) === "[object ArrayBuffer]"
+
+/** How many pages of 64 KiB a memory has. */
+export const pagesOf = (memory: unknown): number =>
+  (memory as { readonly buffer: ArrayBufferLike }).buffer.byteLength / 65_536
 
 const tagOf = (value: unknown): string | undefined =>
   /^\[object WebAssembly\.(\w+)\]$/.exec(Object.prototype.toString.call(value))?.[1]
