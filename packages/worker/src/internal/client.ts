@@ -1,0 +1,54 @@
+import * as Effect from "effect/Effect"
+import type * as Rpc from "effect/rpc/Rpc"
+import * as RpcClient from "effect/rpc/RpcClient"
+import type * as RpcGroup from "effect/rpc/RpcGroup"
+import * as RpcSchema from "effect/rpc/RpcSchema"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { WorkerInstanceError } from "../WorkerInstanceError.ts"
+import { makeProtocol, unwrap } from "./protocol.ts"
+import type { Thread } from "./thread.ts"
+
+/** The calls of a group, answered by one thread, which fail as the thread does. */
+export const makeClient = <Rpcs extends Rpc.Any>(
+  group: RpcGroup.RpcGroup<Rpcs>,
+  thread: Thread,
+  callTimeout: number
+): Effect.Effect<RpcClient.RpcClient<Rpcs, WorkerInstanceError>, never, Rpc.MiddlewareClient<Rpcs> | Scope.Scope> =>
+  Effect.gen(function* () {
+    const protocol = yield* makeProtocol(thread, callTimeout)
+    const calls = (yield* Effect.provideService(RpcClient.make(group), RpcClient.Protocol, protocol)) as Record<
+      string,
+      Method
+    >
+    const client: Record<string, Method> = {}
+    group.requests.forEach((rpc) => {
+      const { _tag, successSchema } = rpc as unknown as Rpc.AnyWithProps
+      const call = calls[_tag]!
+      client[_tag] = RpcSchema.isStreamSchema(successSchema) ? streaming(thread, call) : single(thread, call)
+    })
+    return client as never
+  }) as never
+
+type Options = { readonly asQueue?: boolean; readonly streamBufferSize?: number }
+type Method = (payload: unknown, options?: Options) => any
+
+const single =
+  (thread: Thread, call: Method): Method =>
+  (payload, options) =>
+    Effect.suspend(() => {
+      // A client whose scope has closed would interrupt its caller.
+      if (thread.error !== undefined) return Effect.fail(thread.error)
+      return Effect.mapError(call(payload, options) as Effect.Effect<unknown, unknown>, unwrap)
+    })
+
+const streaming =
+  (thread: Thread, call: Method): Method =>
+  (payload, options) => {
+    const stream = Stream.suspend(() => {
+      if (thread.error !== undefined) return Stream.fail(thread.error)
+      const inner = { ...options, asQueue: false }
+      return Stream.mapError(call(payload, inner) as Stream.Stream<unknown, unknown>, unwrap)
+    })
+    return options?.asQueue === true ? Stream.toQueue(stream, { capacity: options.streamBufferSize ?? 16 }) : stream
+  }
