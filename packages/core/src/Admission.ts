@@ -283,6 +283,11 @@ export class Admission<A, out E = unknown> {
     return false
   }
 
+  /** Why a lease that does not wait has got nothing. */
+  refuse(lease: Lease<A>): Effect.Effect<never, E | PoolError> {
+    return this.#refuse(lease, 0) as Effect.Effect<never, any>
+  }
+
   /** Counts and answers a caller who finds no item and does not wait for one. */
   exhausted(): Effect.Effect<never, PoolError> {
     this.observer.exhausted++
@@ -425,13 +430,13 @@ export class Admission<A, out E = unknown> {
         ? undefined
         : Exit.succeed(Option.none())
     }
+    const refusal = this.store.refusal()
+    if (refusal !== undefined) return refusal
     if (timeout <= 0) {
       const refusal = this.exhausted()
       this.store.turnedAway()
       return refusal
     }
-    const refusal = this.store.refusal()
-    if (refusal !== undefined) return refusal
     if (this.waiters.size >= this.maxWaiters) {
       this.observer.exhausted++
       if (this.waiters.size === 0) this.store.turnedAway()

@@ -32,6 +32,8 @@ export * as PoolStats from "./PoolStats.ts"
 export type * as Store from "./Store.ts"
 /** How items come and go. For those who build pools. */
 export * as Supply from "./Supply.ts"
+/** Leases that are taken and ended in plain code. For those who build pools. */
+export * as SynchronousLeases from "./SynchronousLeases.ts"
 /** How long work under way counts as help for those who wait. For those who build pools. */
 export * as Underway from "./Underway.ts"
 /** A lease's place in the queue. For those who build pools. */

@@ -1,0 +1,94 @@
+import { Pool, PoolError, SynchronousLeases } from "@effect-pools/core"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { open } from "./fake.ts"
+
+const openLeases = Effect.fnUntraced(function* (options?: Parameters<typeof open>[0]) {
+  const pool = yield* open(options)
+  return { pool, leases: new SynchronousLeases.SynchronousLeases(pool.admission) }
+})
+
+const thrownBy = (f: () => unknown): unknown => {
+  try {
+    f()
+  } catch (error) {
+    return error
+  }
+  return assert.fail("nothing was thrown")
+}
+
+describe("leases in plain code", () => {
+  it.effect("take and end as any other", () =>
+    Effect.gen(function* () {
+      const { leases, pool } = yield* openLeases()
+      const events: Array<string> = []
+      pool.admission.observer.listen((event) => events.push(event._tag))
+      const lease = leases.take()
+      assert.deepInclude(yield* Pool.stats(pool), { used: 1, acquired: 1, released: 0 })
+      leases.end(lease)
+      assert.deepInclude(yield* Pool.stats(pool), { used: 0, acquired: 1, released: 1 })
+      assert.deepStrictEqual(events, ["LeaseAcquired", "LeaseReleased"])
+    })
+  )
+
+  it.effect("are used again, each under a number of its own", () =>
+    Effect.gen(function* () {
+      const { leases, pool } = yield* openLeases({ max: 3 })
+      const ids: Array<number> = []
+      pool.admission.observer.listen((event) => {
+        if (event._tag === "LeaseAcquired") ids.push(event.lease)
+      })
+      const [one, other] = [leases.take(), leases.take()]
+      leases.end(one)
+      assert.strictEqual(leases.take(), one)
+      assert.notStrictEqual(leases.take(), other)
+      assert.deepStrictEqual(ids, [1, 2, 3, 4])
+      assert.isTrue(leases.owns(one))
+    })
+  )
+
+  it.effect("throw why there is no item", () =>
+    Effect.gen(function* () {
+      const { leases, pool } = yield* openLeases({ max: 1 })
+      const held = leases.take()
+      const exhausted = thrownBy(() => leases.take()) as PoolError.PoolError
+      assert.instanceOf(exhausted, PoolError.PoolError)
+      assert.strictEqual(exhausted.reason._tag, "Exhausted")
+      assert.isUndefined(leases.takeIfAvailable())
+      assert.strictEqual((yield* Pool.stats(pool)).exhausted, 1)
+      yield* Pool.suspend(pool)
+      assert.strictEqual((thrownBy(() => leases.take()) as PoolError.PoolError).reason._tag, "Suspended")
+      leases.end(held)
+      assert.isUndefined(leases.takeIfAvailable())
+      yield* Pool.resume(pool)
+      leases.end(leases.take())
+      yield* Pool.drain(pool)
+      assert.strictEqual((thrownBy(() => leases.take()) as PoolError.PoolError).reason._tag, "Closed")
+    })
+  )
+
+  it.effect("are not those of effects", () =>
+    Effect.gen(function* () {
+      const { leases, pool } = yield* openLeases()
+      yield* Pool.use(pool, () =>
+        Effect.sync(() => {
+          for (const lease of pool.admission.store.leases()) assert.isFalse(leases.owns(lease))
+        })
+      )
+    })
+  )
+
+  it.effect("know where they were taken while somebody wants to know", () =>
+    Effect.gen(function* () {
+      const { leases, pool } = yield* openLeases({ max: 2 })
+      const forget = pool.admission.trackCallSites()
+      const lease = leases.take()
+      assert.include(lease.request.callSite, "synchronousLeases.test")
+      assert.isTrue(leases.owns(lease))
+      leases.end(lease)
+      assert.notStrictEqual(leases.take(), lease)
+      forget()
+      assert.isUndefined(leases.take().request.callSite)
+    })
+  )
+})
