@@ -1,0 +1,152 @@
+/** An instance as its holder knows it, over a guest in this thread or in one of its own. */
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Semaphore from "effect/Semaphore"
+import type * as Scope from "effect/Scope"
+import { InvalidOptions } from "@effect-pools/core"
+import * as ExtismError from "../ExtismError.ts"
+import { ExtismOutput } from "../ExtismOutput.ts"
+import type { CallOptions, ExtismInstance } from "../ExtismPool.ts"
+import { trapKind, WasmTrap } from "../WasmTrap.ts"
+import type { Blueprint, LogLevel, Outcome } from "./extismGuest.ts"
+
+/** What all instances of a pool have in common. */
+export interface Plan {
+  readonly pool: string
+  readonly blueprint: Omit<Blueprint, "functions">
+  /** The functions that the plugin exports. */
+  readonly exports: ReadonlyArray<string>
+  readonly allowedHosts: ReadonlyArray<string>
+  /** In milliseconds. */
+  readonly callTimeout: number
+  readonly log: (level: LogLevel, message: string) => void
+}
+
+export interface Guest {
+  /** Whether a call that is interrupted ends the guest. Otherwise calls can't be interrupted. */
+  readonly canEnd: boolean
+  readonly call: (name: string, input: string | Uint8Array) => Effect.Effect<Outcome, Failure>
+}
+
+/** How a guest fails: by what was thrown through it, whoever threw it, or because its thread ended. */
+export type Failure =
+  | { readonly _tag: "Threw"; readonly cause: unknown; readonly byHost: boolean }
+  | { readonly _tag: "ThreadEnded"; readonly cause: unknown }
+
+export const threw = (cause: unknown, byHost: boolean): Failure => ({ _tag: "Threw", cause, byHost })
+
+/** What failing to build a guest is to the caller. */
+export const buildFailure =
+  (pool: string) =>
+  (failure: Failure): ExtismError.ExtismError | WasmTrap => {
+    const { cause } = failure
+    if (failure._tag === "ThreadEnded") return ExtismError.make(new ExtismError.ThreadEnded({ pool, cause }))
+    // What neither the guest nor the host has thrown is an objection of the engine's, or of Extism's.
+    const isTrap = failure.byHost || trapKind(cause) !== "HostError"
+    return isTrap ? trapOf(pool, "start", cause) : ExtismError.make(new ExtismError.InvalidPlugin({ pool, cause }))
+  }
+
+const trapOf = (pool: string, name: string, cause: unknown): ExtismError.ExtismError | WasmTrap =>
+  // A function for HTTP has refused a host.
+  cause instanceof ExtismError.ExtismError ? cause : new WasmTrap({ kind: trapKind(cause), pool, export: name, cause })
+
+type CallError = ExtismError.ExtismError | WasmTrap
+
+/** The instance ends for its holder with the scope, even if the guest should not. */
+export const openInstance = (plan: Plan, guest: Guest): Effect.Effect<ExtismInstance, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() => new Instance(plan, guest)),
+    (instance) => instance.end("its lease is over")
+  )
+
+class Instance implements ExtismInstance {
+  readonly exports: ReadonlyArray<string>
+  readonly #plan: Plan
+  readonly #guest: Guest
+  /** A guest does one thing at a time. */
+  readonly #turns = Semaphore.makeUnsafe(1)
+  /** Why it ended. */
+  #ended: string | undefined
+
+  constructor(plan: Plan, guest: Guest) {
+    this.exports = plan.exports
+    this.#plan = plan
+    this.#guest = guest
+  }
+
+  end(because: string): Effect.Effect<void> {
+    return Effect.sync(() => {
+      this.#ended ??= because
+    })
+  }
+
+  call(name: string, input: string | Uint8Array = "", options?: CallOptions): Effect.Effect<ExtismOutput, any> {
+    return Effect.flatMap(this.#timeoutOf(options?.timeout), (timeout) =>
+      this.#turns.withPermit(Effect.suspend(() => this.#call(name, input, timeout)))
+    )
+  }
+
+  #timeoutOf(timeout: Duration.Input | undefined): Effect.Effect<number, InvalidOptions.InvalidOptions> {
+    const { callTimeout, pool } = this.#plan
+    if (timeout === undefined) return Effect.succeed(callTimeout)
+    return InvalidOptions.check(() => {
+      const checks = new InvalidOptions.Checks(pool)
+      const millis = checks.millis("timeout", timeout, callTimeout, { infinity: true })
+      if (millis !== Infinity && !this.#guest.canEnd) {
+        checks.refuse("timeout", timeout, "needs instances with threads of their own (runInWorker)")
+      }
+      return millis
+    })
+  }
+
+  #call(name: string, input: string | Uint8Array, timeout: number): Effect.Effect<ExtismOutput, CallError> {
+    const { pool } = this.#plan
+    if (this.#ended !== undefined) return this.#failEnded(name, this.#ended)
+    if (!this.exports.includes(name)) {
+      return fail(new ExtismError.FunctionNotFound({ pool, function: name, available: this.exports }))
+    }
+    if (typeof input !== "string" && !(input instanceof Uint8Array)) {
+      return Effect.die(new TypeError(`The input of "${name}" must be a string or a Uint8Array`))
+    }
+    const called = this.#guest.call(name, input).pipe(
+      Effect.onInterrupt(() => this.end(`a call of "${name}" was interrupted`)),
+      Effect.matchEffect({
+        onFailure: (failure) => this.#failed(name, failure),
+        onSuccess: (outcome) => this.#returned(name, outcome)
+      })
+    )
+    if (timeout === Infinity) return called
+    return Effect.timeoutOrElse(called, {
+      duration: timeout,
+      orElse: () => {
+        this.#ended = `a call of "${name}" timed out`
+        return fail(new ExtismError.CallTimeout({ pool, function: name, timeout }))
+      }
+    })
+  }
+
+  #returned(name: string, outcome: Outcome): Effect.Effect<ExtismOutput, ExtismError.ExtismError> {
+    if (outcome._tag === "Returned") return Effect.succeed(new ExtismOutput(outcome.output))
+    return fail(new ExtismError.PluginError({ pool: this.#plan.pool, function: name, text: outcome.text }))
+  }
+
+  #failed(name: string, failure: Failure): Effect.Effect<never, CallError> {
+    const { pool } = this.#plan
+    // The thread was ended with the instance.
+    if (this.#ended !== undefined) return this.#failEnded(name, this.#ended)
+    const { cause } = failure
+    const error =
+      failure._tag === "ThreadEnded"
+        ? ExtismError.make(new ExtismError.ThreadEnded({ pool, cause }))
+        : trapOf(pool, name, cause)
+    this.#ended = error.message
+    return Effect.fail(error)
+  }
+
+  #failEnded(name: string, because: string): Effect.Effect<never, ExtismError.ExtismError> {
+    return fail(new ExtismError.InstanceEnded({ pool: this.#plan.pool, function: name, because }))
+  }
+}
+
+const fail = (reason: ExtismError.ExtismErrorReason): Effect.Effect<never, ExtismError.ExtismError> =>
+  Effect.fail(ExtismError.make(reason))

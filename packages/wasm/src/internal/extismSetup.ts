@@ -1,0 +1,115 @@
+/** From the options of an Extism pool to those of an `InstancePool`. */
+import { InvalidOptions } from "@effect-pools/core"
+import type { InstancePool } from "@effect-pools/instance"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as ExtismError from "../ExtismError.ts"
+import type { CreateError, ExtismInstance, HostFunctions, ManifestInput, OpenError, Options } from "../ExtismPool.ts"
+import * as WasmError from "../WasmError.ts"
+import type { LogLevel, NamedModule } from "./extismGuest.ts"
+import { extismFunctions, extismNamespace, withHttp } from "./extismHost.ts"
+import { buildFailure, openInstance, type Plan } from "./extismInstance.ts"
+import { loadModules, readManifest } from "./extismManifest.ts"
+import { checkOptions, settle } from "./extismOptions.ts"
+import { openPlugin } from "./extismPlugin.ts"
+import { openThread } from "./extismThread.ts"
+import { engine, kindOf } from "./webAssembly.ts"
+
+export const toInstanceOptions = <E, R, ME, MR>(
+  options: Options<E, R, ME, MR>,
+  fallbackName: string | undefined
+): Effect.Effect<InstancePool.Options<ExtismInstance, CreateError<E>, R | Scope.Scope>, OpenError<ME>, MR> =>
+  Effect.gen(function* () {
+    const checked = yield* InvalidOptions.check(() => checkOptions(options, fallbackName))
+    const {
+      allowedHosts: _allowedHosts,
+      allowedPaths: _allowedPaths,
+      callTimeout: _callTimeout,
+      config: _config,
+      exports: _exports,
+      functions = () => ({}),
+      manifest: given,
+      maxMemoryPages: _maxMemoryPages,
+      runInWorker: _runInWorker,
+      useWasi,
+      ...poolOptions
+    } = options
+    const pool = checked.name
+    const manifest = yield* readManifest(pool, yield* effectOf<ManifestInput, ME, MR>(given))
+    const settings = yield* InvalidOptions.check(() => settle(checked, manifest))
+    const modules = yield* loadModules(pool, manifest, settings.maxMemoryPages)
+    const exports = modules.flatMap(functionsOf)
+    const missing = checked.exports.find((name) => !exports.includes(name))
+    if (missing !== undefined) {
+      const reason = new ExtismError.FunctionNotFound({ pool, function: missing, available: exports })
+      return yield* Effect.fail(ExtismError.make(reason))
+    }
+    const runFork = Effect.runForkWith(yield* Effect.context<never>())
+    const { allowedHosts, allowedPaths, callTimeout, config } = settings
+    const plan: Plan = {
+      pool,
+      blueprint: {
+        modules,
+        config,
+        allowedPaths,
+        useWasi: useWasi ?? false,
+        maxBlockBytes: settings.maxMemoryPages * 65_536
+      },
+      exports,
+      allowedHosts,
+      callTimeout,
+      log: (level, message) => void runFork(Effect.annotateLogs(logs[level](message), "pool", pool))
+    }
+    const openGuest = settings.runInWorker ? openThread : openPlugin
+    const create = Effect.gen(function* () {
+      const all = withHttp(yield* effectOf<HostFunctions, E, R>(functions()), pool, allowedHosts)
+      yield* checkImports(plan, all)
+      const guest = yield* Effect.mapError(openGuest(plan, all), buildFailure(pool))
+      return yield* openInstance(plan, guest)
+    })
+    return { ...poolOptions, name: pool, create }
+  })
+
+const effectOf = <A, E, R>(given: A | Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.isEffect(given) ? (given as Effect.Effect<A, E, R>) : Effect.succeed(given)
+
+const logs: Record<LogLevel, (message: string) => Effect.Effect<void>> = {
+  debug: Effect.logDebug,
+  info: Effect.logInfo,
+  warn: Effect.logWarning,
+  error: Effect.logError
+}
+
+const functionsOf = ({ module }: NamedModule): ReadonlyArray<string> =>
+  engine.Module.exports(module)
+    .filter(({ kind }) => kind === "function")
+    .map(({ name }) => name)
+
+/** Beforehand, as Extism does not clean up after a plugin that the engine can't link. */
+const checkImports = (
+  { blueprint: { modules, useWasi }, pool }: Plan,
+  functions: HostFunctions
+): Effect.Effect<void, WasmError.WasmError> => {
+  for (const { module } of modules) {
+    for (const { kind, module: namespace, name } of engine.Module.imports(module)) {
+      if (useWasi && namespace === "wasi_snapshot_preview1") continue
+      const ours = namespace === extismNamespace && extismFunctions.has(name)
+      const given: unknown = ours ? extismFunctions : functions[namespace]?.[name]
+      if (given === undefined) {
+        return Effect.fail(
+          new WasmError.WasmError({ reason: new WasmError.MissingImport({ pool, module: namespace, name, kind }) })
+        )
+      }
+      const what = ours ? "function" : kindOf(given)
+      if (kind !== "function" || what !== "function") {
+        const problem = kind === "function" ? "it is no function" : "a plugin can be given nothing but functions"
+        return Effect.fail(
+          new WasmError.WasmError({
+            reason: new WasmError.MistypedImport({ pool, module: namespace, name, kind, given: what, problem })
+          })
+        )
+      }
+    }
+  }
+  return Effect.void
+}
