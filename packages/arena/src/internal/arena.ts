@@ -1,0 +1,333 @@
+import type { ArenaMemory } from "../ArenaBacking.ts"
+import { ArenaExhausted, ArenaMisuse } from "../ArenaError.ts"
+import type { Chunk } from "./chunk.ts"
+import { Ledger } from "./ledger.ts"
+import { alignUp, isAlignment, isSize, MAX_ALIGNMENT, MAX_SIZE, show } from "./limits.ts"
+import { MarkStack } from "./markStack.ts"
+
+export const TypeId = "~@effect-pools/arena/BumpArena"
+
+/** Where an arena that chains gets more memory, and gives it back. */
+export interface ChunkSource<M extends ArenaMemory> {
+  /** A chunk of the arena's own size, committed; `undefined` where there is none to be had. */
+  readonly take: () => Chunk<M> | undefined
+  readonly giveBack: (chunk: Chunk<M>) => void
+}
+
+export interface ArenaOptions<M extends ArenaMemory> {
+  readonly name: string
+  /** Its own memory, committed. */
+  readonly chunk: Chunk<M>
+  /** Given if it chains. */
+  readonly source?: ChunkSource<M> | undefined
+  readonly checked: boolean
+  /** What `using` does at the end of its block. */
+  readonly onDispose: (arena: Arena<M>) => void
+}
+
+/**
+ * The allocator. Positions count through all chunks: chunk `i` begins at `i * stride`, and between the end of one and the
+ * beginning of the next lies at least one position that nobody is ever given, so that no two chunks touch.
+ *
+ * `open` is what a holder has; `idle` lies in a pool; `destroyed` has no memory any more.
+ */
+export class Arena<M extends ArenaMemory = ArenaMemory> {
+  readonly [TypeId] = TypeId
+  readonly name: string
+  readonly marks = new MarkStack()
+  state: "open" | "idle" | "destroyed" = "open"
+  /** How often it was emptied. What was allocated under another number is dead. */
+  generation = 0
+
+  readonly #chunks: Array<Chunk<M>>
+  readonly #source: ChunkSource<M> | undefined
+  readonly #ledger: Ledger | undefined
+  readonly #onDispose: (arena: Arena<M>) => void
+  readonly #size: number
+  readonly #stride: number
+  /** The chunk that the cursor is in. */
+  #current = 0
+  #cursor = 0
+  /** The end of the current chunk. */
+  #limit = 0
+  /** The limit, or −1 while every allocation has to take the long way: in checked mode, and when the arena is not open. */
+  #fastLimit = 0
+
+  constructor(options: ArenaOptions<M>) {
+    this.name = options.name
+    this.#chunks = [options.chunk]
+    this.#source = options.source
+    this.#ledger = options.checked ? new Ledger() : undefined
+    this.#onDispose = options.onDispose
+    this.#size = options.chunk.size
+    this.#stride = Math.ceil((this.#size + 1) / MAX_ALIGNMENT) * MAX_ALIGNMENT
+    this.#moveTo(0, 0)
+  }
+
+  /** Its own chunk, without those that it has chained. */
+  get chunk(): Chunk<M> {
+    return this.#chunks[0]!
+  }
+
+  get memory(): M {
+    return this.chunk.memory
+  }
+
+  get isChecked(): boolean {
+    return this.#ledger !== undefined
+  }
+
+  get capacity(): number {
+    return this.#chunks.length * this.#size
+  }
+
+  get allocated(): number {
+    return this.#current * this.#size + this.#cursor - this.#base
+  }
+
+  get remaining(): number {
+    return this.capacity - this.allocated
+  }
+
+  /** How much of the current chunk is left. */
+  get room(): number {
+    return this.#limit - this.#cursor
+  }
+
+  get position(): number {
+    return this.#cursor
+  }
+
+  /** The position of what is allocated, or −1 if there is no room. */
+  alloc(size: number, align: number): number {
+    const start = alignUp(this.#cursor, align)
+    if ((size | 0) === size && size > 0 && isAlignment(align) && size <= this.#fastLimit - start) {
+      this.#cursor = start + size
+      return start
+    }
+    return this.#allocTheLongWay(size, align)
+  }
+
+  #allocTheLongWay(size: number, align: number): number {
+    this.requireOpen()
+    this.requireSize("a size", size)
+    this.#requireAlignment(align)
+    // It takes no room, so any aligned position does, even where the cursor is at the end.
+    if (size === 0) return this.#cursor & -align
+    if (size > this.#limit - alignUp(this.#cursor, align) && !this.#chain(size)) return -1
+    const start = alignUp(this.#cursor, align)
+    this.#cursor = start + size
+    this.#ledger?.add(start, size)
+    return start
+  }
+
+  /** Makes an allocation larger: where it lies if it is the last one, else by a copy. −1 if there is no room. */
+  grow(start: number, size: number, newSize: number, align: number): number {
+    this.requireOpen()
+    this.requireSize("a size", size)
+    this.requireSize("a new size", newSize)
+    this.#requireAlignment(align)
+    if (newSize < size) throw this.misuse(`an allocation of ${size} bytes cannot grow to ${newSize}`)
+    this.#requireAllocation(start, size)
+    const isAligned = (start & (align - 1)) === 0
+    if (newSize === size && isAligned) return start
+    // An allocation that is older than a mark stays as it is: rewinding would cut off what was added.
+    const isLast = size > 0 && start + size === this.#cursor && start >= this.marks.top
+    if (isLast && isAligned && newSize <= this.#limit - start) {
+      this.#cursor = start + newSize
+      this.#ledger?.growLast(newSize)
+      return start
+    }
+    const moved = this.alloc(newSize, align)
+    if (moved >= 0 && size > 0) this.bytes(moved, size).set(this.bytes(start, size))
+    return moved
+  }
+
+  /** A view of part of an allocation. */
+  bytes(start: number, length: number): Uint8Array<ArrayBufferLike> {
+    this.requireOpen()
+    this.requireSize("a length", length)
+    this.#requireUsed(start, length)
+    const { buffer, byteOffset } = this.#chunkAt(start).memory.view
+    return new Uint8Array(buffer, byteOffset + (start % this.#stride), length)
+  }
+
+  /** The free bytes behind the cursor, to write into before they are allocated. */
+  ahead(length: number): Uint8Array<ArrayBufferLike> {
+    const { buffer, byteOffset } = this.#chunks[this.#current]!.memory.view
+    return new Uint8Array(buffer, byteOffset + (this.#cursor - this.#base), length)
+  }
+
+  /** The position of a view of allocated bytes, or −1 for any other. */
+  find(view: Uint8Array<ArrayBufferLike>): number {
+    for (let index = 0; index <= this.#current; index++) {
+      const own = this.#chunks[index]!.memory.view
+      const from = view.byteOffset - own.byteOffset
+      if (view.buffer === own.buffer && from >= 0) {
+        const start = index * this.#stride + from
+        if (this.#isUsed(start, view.byteLength)) return start
+      }
+    }
+    return -1
+  }
+
+  mark(): number {
+    this.requireOpen()
+    return this.marks.push(this.#cursor)
+  }
+
+  rewind(mark: number): void {
+    this.requireOpen()
+    const position = this.marks.rewind(mark)
+    if (position < 0) {
+      throw this.misuse(
+        "the mark is not one of this arena's: it belongs to another, is forged, or was undone by a reset or rewind"
+      )
+    }
+    this.#noteUsed()
+    this.#poisonFrom(position)
+    this.#ledger?.rewind(position)
+    this.#moveTo(Math.floor(position / this.#stride), position)
+  }
+
+  /** Rewinds at the end of what was done since a mark. Where that has failed, the mark may be gone with it. */
+  leave(mark: number, succeeded: boolean): void {
+    if (succeeded || (this.state === "open" && this.marks.has(mark))) this.rewind(mark)
+  }
+
+  /** Empties it. Chunks that it chained go back to where they came from. */
+  reset(): void {
+    this.requireOpen()
+    this.#noteUsed()
+    if (this.#ledger !== undefined) for (const chunk of this.#chunks) chunk.poison()
+    this.#empty()
+  }
+
+  /** Empties it and lays it by. Until `resume` every use is refused. */
+  suspend(): void {
+    this.reset()
+    this.#stop("idle")
+  }
+
+  /** Makes an idle one usable again, with its pages if they were released. */
+  resume(): void {
+    if (this.state !== "idle") throw new Error(`BUG: an arena that is ${this.state} cannot be resumed`)
+    this.chunk.commit()
+    this.state = "open"
+    this.#moveTo(0, 0)
+  }
+
+  /** Ends it, and with it its memory. */
+  destroy(): void {
+    if (this.state === "destroyed") throw this.misuse("it is destroyed already")
+    this.#noteUsed()
+    this.#poisonFrom(0)
+    this.#empty()
+    this.#stop("destroyed")
+    this.chunk.destroy()
+  }
+
+  [Symbol.dispose](): void {
+    this.#onDispose(this)
+  }
+
+  misuse(rule: string): ArenaMisuse {
+    return new ArenaMisuse({ arena: this.name, rule })
+  }
+
+  exhausted(asked: number, cause?: unknown): ArenaExhausted {
+    const { capacity, name, remaining } = this
+    return new ArenaExhausted({ arena: name, asked, remaining, capacity, ...(cause === undefined ? {} : { cause }) })
+  }
+
+  requireOpen(): void {
+    if (this.state === "open") return
+    throw this.misuse(this.state === "idle" ? "it was given back" : "it is destroyed")
+  }
+
+  requireSize(what: string, size: number): void {
+    if (!isSize(size)) throw this.misuse(`${what} must be a whole number of at least 0, but is ${show(size)}`)
+  }
+
+  #requireAlignment(align: number): void {
+    if (isAlignment(align)) return
+    throw this.misuse(`an alignment must be a power of two up to ${MAX_ALIGNMENT}, but is ${show(align)}`)
+  }
+
+  #requireUsed(start: number, size: number): void {
+    if (this.#isUsed(start, size)) return
+    throw this.misuse(`nothing of ${size} bytes is allocated at ${show(start)}`)
+  }
+
+  #requireAllocation(start: number, size: number): void {
+    this.#requireUsed(start, size)
+    if (size === 0 || this.#ledger === undefined || this.#ledger.isAllocation(start, size)) return
+    throw this.misuse(`no allocation of ${size} bytes begins at ${start}`)
+  }
+
+  #isUsed(start: number, size: number): boolean {
+    if (!isSize(start)) return false
+    const index = Math.floor(start / this.#stride)
+    if (index > this.#current) return false
+    const end = index === this.#current ? this.#cursor : index * this.#stride + this.#size
+    if (start + size > end) return false
+    return size === 0 || this.#ledger === undefined || this.#ledger.covers(start, size)
+  }
+
+  get #base(): number {
+    return this.#current * this.#stride
+  }
+
+  #chunkAt(position: number): Chunk<M> {
+    return this.#chunks[Math.floor(position / this.#stride)]!
+  }
+
+  #moveTo(chunk: number, cursor: number): void {
+    this.#current = chunk
+    this.#cursor = cursor
+    this.#limit = chunk * this.#stride + this.#size
+    this.#fastLimit = this.#ledger === undefined ? this.#limit : -1
+  }
+
+  #stop(state: "idle" | "destroyed"): void {
+    this.state = state
+    this.#fastLimit = -1
+  }
+
+  /** Moves on to the next chunk, which is taken if none is left from before a rewind. */
+  #chain(size: number): boolean {
+    if (this.#source === undefined || size > this.#size) return false
+    const next = this.#current + 1
+    if (next === this.#chunks.length) {
+      const chunk = (next + 1) * this.#stride > MAX_SIZE ? undefined : this.#source.take()
+      if (chunk === undefined) return false
+      this.#chunks.push(chunk)
+    }
+    this.#noteUsed()
+    this.#moveTo(next, next * this.#stride)
+    return true
+  }
+
+  /** The cursor is about to leave where it is: what lies before it has been in use. */
+  #noteUsed(): void {
+    this.#chunks[this.#current]!.used(this.#cursor - this.#base)
+  }
+
+  #empty(): void {
+    this.marks.clear()
+    this.#ledger?.rewind(0)
+    while (this.#chunks.length > 1) this.#source!.giveBack(this.#chunks.pop()!)
+    this.generation++
+    this.#moveTo(0, 0)
+  }
+
+  /** In checked mode: what lies behind a position is dead. */
+  #poisonFrom(position: number): void {
+    if (this.#ledger === undefined) return
+    const first = Math.floor(position / this.#stride)
+    for (let index = first; index <= this.#current; index++) {
+      const chunk = this.#chunks[index]!
+      chunk.poisonFrom(index === first ? position % this.#stride : 0, chunk.dirtyEnd)
+    }
+  }
+}

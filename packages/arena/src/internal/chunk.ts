@@ -1,0 +1,102 @@
+import type { ArenaBacking, ArenaMemory } from "../ArenaBacking.ts"
+import { BackingFailed } from "../ArenaError.ts"
+
+/** What arenas fill dead bytes with in checked mode: easy to recognise, odd, and far from zero as a number of any kind. */
+export const POISON = 0xdb
+
+/** The smallest page of any operating system that Node.js runs on: what is touched is resident in whole pages. */
+const OS_PAGE = 4096
+
+/** One piece of memory, and how much of it has been used. */
+export class Chunk<M extends ArenaMemory = ArenaMemory> {
+  readonly backing: ArenaBacking<M>
+  readonly size: number
+  memory: M
+  /** Bytes from here on read as zero, unless somebody wrote where nothing was allocated. */
+  dirtyEnd = 0
+  /** Bytes from here on were not touched since the memory was reserved or released. */
+  touchedEnd = 0
+  isReleased = false
+
+  constructor(backing: ArenaBacking<M>, size: number) {
+    this.backing = backing
+    this.size = size
+    this.memory = reserve(backing, size)
+  }
+
+  /** How many bytes of physical memory it is thought to hold. */
+  get resident(): number {
+    return Math.min(Math.ceil(this.touchedEnd / OS_PAGE) * OS_PAGE, this.size)
+  }
+
+  /** Notes that the bytes before `end` have been in use. */
+  used(end: number): void {
+    if (end > this.dirtyEnd) this.dirtyEnd = end
+    if (end > this.touchedEnd) this.touchedEnd = end
+  }
+
+  /** Makes everything that was used read as zero. */
+  zero(): void {
+    if (this.dirtyEnd > 0) this.memory.view.fill(0, 0, this.dirtyEnd)
+    this.dirtyEnd = 0
+  }
+
+  /** Returns the physical pages and says how many bytes those were: none where there is nothing to return. */
+  release(): number {
+    if (!this.backing.canRelease || this.isReleased || this.touchedEnd === 0) return 0
+    const returned = this.resident
+    this.memory.release()
+    this.isReleased = true
+    this.dirtyEnd = 0
+    this.touchedEnd = 0
+    return returned
+  }
+
+  /** Makes it usable after a release. */
+  commit(): void {
+    if (!this.isReleased) return
+    attempt(this.backing, this.size, () => this.memory.commit())
+    this.isReleased = false
+  }
+
+  /** For checked mode: what was used is dead. Views of it stop working where the backing can do that. */
+  poison(): void {
+    if (this.backing.detaches && this.dirtyEnd > 0) {
+      const fresh = reserve(this.backing, this.size)
+      this.memory.destroy()
+      this.memory = fresh
+      this.touchedEnd = 0
+      this.dirtyEnd = 0
+    } else {
+      this.poisonFrom(0, this.dirtyEnd)
+    }
+  }
+
+  poisonFrom(start: number, end: number): void {
+    this.memory.view.fill(POISON, start, end)
+  }
+
+  destroy(): void {
+    this.memory.destroy()
+  }
+}
+
+/** Memory that an arena can use, or `BackingFailed`. */
+const reserve = <M extends ArenaMemory>(backing: ArenaBacking<M>, size: number): M => {
+  const memory = attempt(backing, size, () => backing.reserve(size))
+  const { byteLength, byteOffset } = memory.view
+  if (byteLength < size || byteOffset % 16 !== 0) {
+    memory.destroy()
+    const cause = new Error(`its view has ${byteLength} bytes and starts at ${byteOffset}, not a multiple of 16`)
+    throw new BackingFailed({ backing: backing.name, size, cause })
+  }
+  return memory
+}
+
+const attempt = <A>(backing: ArenaBacking, size: number, f: () => A): A => {
+  try {
+    return f()
+  } catch (cause) {
+    throw new BackingFailed({ backing: backing.name, size, cause })
+  }
+}
