@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
 import wabt from "wabt"
 
 const tools = await wabt()
@@ -31,3 +33,18 @@ export const fromCode = (...body: Array<number>): Uint8Array<ArrayBuffer> =>
 
 /** A section of less than 128 bytes. */
 export const section = (id: number, content: ReadonlyArray<number>): Array<number> => [id, content.length, ...content]
+
+/** A module from AssemblyScript. */
+export const fromAssemblyScript = async (source: string): Promise<Uint8Array> => {
+  // It is large, and few need it.
+  const { default: asc } = await import("assemblyscript/asc")
+  const { binary, error, stderr } = await asc.compileString(source, { optimizeLevel: 2, runtime: "stub" })
+  if (binary === null) throw new Error(`This does not compile: ${stderr.toString()}`, { cause: error })
+  return binary
+}
+
+/** SQLite: some hundred KB, with 40 imports. It is not used, so what it imports need do nothing. */
+export const sqlite = {
+  bytes: readFileSync(fileURLToPath(import.meta.resolve("sql.js/dist/sql-wasm.wasm"))),
+  imports: () => ({ a: new Proxy({}, { get: () => () => 0 }) })
+}

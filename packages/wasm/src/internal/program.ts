@@ -41,8 +41,9 @@ const toModule = (source: unknown, pool: string, limit: number | undefined): Eff
     return failure(new MemoryNotLimitable({ pool, problem: "it is compiled already, and only bytes can be changed" }))
   }
   if (!isBytes(source)) return failure(new InvalidModule({ pool, problem: `it is no bytes, but ${kindOf(source)}` }))
-  if (limit === undefined) return compileBytes(source, pool)
-  const limited = limitMemory(toArray(source), limit)
+  const bytes = toArray(source)
+  if (limit === undefined) return compileBytes(bytes, pool)
+  const limited = limitMemory(bytes, limit)
   switch (limited._tag) {
     case "Limited":
       return compileBytes(limited.bytes, pool)
@@ -51,12 +52,12 @@ const toModule = (source: unknown, pool: string, limit: number | undefined): Eff
     case "Unreadable": {
       // What is wrong with it the engine knows best. If it finds nothing, it knows more than is known here.
       const problem = "the engine accepts something in them that is not known here"
-      return Effect.andThen(compileBytes(source, pool), failure(new MemoryNotLimitable({ pool, problem })))
+      return Effect.andThen(compileBytes(bytes, pool), failure(new MemoryNotLimitable({ pool, problem })))
     }
   }
 }
 
-const compileBytes = (bytes: Bytes, pool: string): Effect.Effect<object, WasmError> =>
+const compileBytes = (bytes: Uint8Array, pool: string): Effect.Effect<object, WasmError> =>
   Effect.tryPromise({
     try: () => engine.compile(bytes),
     catch: (error) =>
@@ -65,6 +66,7 @@ const compileBytes = (bytes: Bytes, pool: string): Effect.Effect<object, WasmErr
       })
   })
 
+/** Some engines take no `DataView`. */
 const toArray = (bytes: Bytes): Uint8Array =>
   ArrayBuffer.isView(bytes) ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength) : new Uint8Array(bytes)
 

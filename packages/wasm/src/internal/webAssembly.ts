@@ -8,7 +8,7 @@ export interface Engine {
     readonly imports: (module: object) => Array<ImportDescriptor>
   }
   readonly Instance: new (module: object, imports?: Imports) => Instance
-  readonly compile: (bytes: Bytes) => Promise<object>
+  readonly compile: (bytes: Uint8Array) => Promise<object>
 }
 
 export type Bytes = ArrayBuffer | ArrayBufferView
