@@ -101,7 +101,8 @@ const checkEnv = (checks: InvalidOptions.Checks, env: Options<any>["env"]): Node
     env !== null &&
     Object.values(env).every((value) => value === undefined || typeof value === "string")
   if (!isDict) checks.refuse("env", env, "must be an object of strings")
-  return { ...env }
+  // Node would make a string of it.
+  return Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined))
 }
 
 const checkStrings = (

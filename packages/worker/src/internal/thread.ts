@@ -133,8 +133,9 @@ export class Thread {
     // Whoever waits for its exit is not to lose the process for it.
     this.#worker.ref()
     Deferred.doneUnsafe(this.#ready, Effect.fail(this.error))
-    this.#listener?.ended(this.error)
     if (reason._tag !== "LeaseEnded") this.onFailure?.()
+    // Whoever hears of it may end the lease in the same step.
+    this.#listener?.ended(this.error)
     return true
   }
 }
