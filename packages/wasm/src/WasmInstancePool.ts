@@ -134,7 +134,8 @@ export type Undeclared = Readonly<Record<string, WasmExport.WasmExport<unknown>>
 export type Source = ArrayBuffer | ArrayBufferView | object
 
 /**
- * How to make a pool: only `module` is required. The others are those of an `InstancePool`, but for `create`.
+ * How to make a pool: only `module` is required. The others are those of an `InstancePool`, but for `create`. The default
+ * name is `wasm-instance-pool-<n>`.
  *
  * @category options
  * @since 0.1.0

@@ -28,7 +28,7 @@ describe("a lease", () => {
   it.effect("gets an instance whose functions can be called", () =>
     Effect.gen(function* () {
       const pool = yield* WasmInstancePool.make({ module: plugin, exports })
-      expect(pool.name).toMatch(/^wasm-pool-\d+$/)
+      expect(pool.name).toMatch(/^wasm-instance-pool-\d+$/)
       expect(pool.kind).toBe("instance")
       expect(yield* InstancePool.use(pool, (instance) => instance.call("price", 21))).toBe(42)
       expect(yield* InstancePool.use(pool, (instance) => instance.call("next", 2n ** 62n))).toBe(2n ** 62n + 1n)

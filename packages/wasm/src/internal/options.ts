@@ -18,7 +18,7 @@ const kinds: ReadonlySet<unknown> = new Set(["function", "memory", "global", "ta
 export const checkOptions = (options: Options<any, any, any, any, any>, name?: string): Checked => {
   const unnamed = new InvalidOptions.Checks("wasm instance pool")
   if (typeof options !== "object" || options === null) return unnamed.refuse("options", options, "must be an object")
-  const checks = new InvalidOptions.Checks(unnamed.name(options.name, () => name ?? Pool.generateName("wasm")))
+  const checks = new InvalidOptions.Checks(unnamed.name(options.name, () => name ?? Pool.generateName("wasm-instance")))
   const { exports = {}, imports, maxMemoryPages, module } = options
   if ("create" in options) checks.refuse("create", options.create, "is not known")
   if (!isBytes(module) && !isModule(module) && !Effect.isEffect(module)) {
