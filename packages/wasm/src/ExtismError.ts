@@ -55,17 +55,17 @@ export class HashMismatch extends Schema.TaggedError<HashMismatch>("effect-pools
 }
 
 /**
- * The modules are sound, but can't be used as a plugin: `cause` is what Extism said.
+ * A module is sound, but can't be used as a plugin. `problem` says why.
  *
  * @category errors
  * @since 0.1.0
  */
 export class InvalidPlugin extends Schema.TaggedError<InvalidPlugin>("effect-pools/ExtismError/InvalidPlugin")(
   "InvalidPlugin",
-  { pool: Schema.String, cause: Schema.Defect() }
+  { pool: Schema.String, module: Schema.String, problem: Schema.String }
 ) {
   override get message(): string {
-    return `Pool "${this.pool}": the plugin can't be used: ${said(this.cause)}`
+    return `Pool "${this.pool}": module "${this.module}" can't be used: ${this.problem}`
   }
 }
 

@@ -109,6 +109,12 @@ export function eat_blocks(): i32 {
   while (true) Memory.allocate(1 << 20)
 }
 
+export function recycle_blocks(): i32 {
+  for (let n = 0; n < 100; n++) Memory.allocate(1 << 20).free()
+  output("100 MiB")
+  return 0
+}
+
 export function fetch(): i32 {
   const answer = http_request(Memory.allocateString('{"url":"' + Host.inputString() + '","method":"GET"}').offset, 0)
   output(http_status_code().toString() + " " + new Memory(answer, length(answer)).toString())

@@ -6,7 +6,7 @@ import type * as Scope from "effect/Scope"
 import { InvalidOptions } from "@effect-pools/core"
 import * as ExtismError from "../ExtismError.ts"
 import { ExtismOutput } from "../ExtismOutput.ts"
-import type { CallOptions, ExtismInstance } from "../ExtismPool.ts"
+import type { CallError, CallOptions, ExtismInstance } from "../ExtismPool.ts"
 import { trapKind, WasmTrap } from "../WasmTrap.ts"
 import type { Blueprint, LogLevel, Outcome } from "./extismGuest.ts"
 
@@ -30,27 +30,18 @@ export interface Guest {
 
 /** How a guest fails: by what was thrown through it, whoever threw it, or because its thread ended. */
 export type Failure =
-  | { readonly _tag: "Threw"; readonly cause: unknown; readonly byHost: boolean }
+  | { readonly _tag: "Threw"; readonly cause: unknown }
   | { readonly _tag: "ThreadEnded"; readonly cause: unknown }
 
-export const threw = (cause: unknown, byHost: boolean): Failure => ({ _tag: "Threw", cause, byHost })
+export const threw = (cause: unknown): Failure => ({ _tag: "Threw", cause })
 
-/** What failing to build a guest is to the caller. */
-export const buildFailure =
-  (pool: string) =>
-  (failure: Failure): ExtismError.ExtismError | WasmTrap => {
-    const { cause } = failure
-    if (failure._tag === "ThreadEnded") return ExtismError.make(new ExtismError.ThreadEnded({ pool, cause }))
-    // What neither the guest nor the host has thrown is an objection of the engine's, or of Extism's.
-    const isTrap = failure.byHost || trapKind(cause) !== "HostError"
-    return isTrap ? trapOf(pool, "start", cause) : ExtismError.make(new ExtismError.InvalidPlugin({ pool, cause }))
-  }
-
-const trapOf = (pool: string, name: string, cause: unknown): ExtismError.ExtismError | WasmTrap =>
+/** What failing to build or to call a guest is to the caller. */
+export const toError = (pool: string, name: string, { _tag, cause }: Failure): CallError => {
+  if (_tag === "ThreadEnded") return ExtismError.make(new ExtismError.ThreadEnded({ pool, cause }))
   // A function for HTTP has refused a host.
-  cause instanceof ExtismError.ExtismError ? cause : new WasmTrap({ kind: trapKind(cause), pool, export: name, cause })
-
-type CallError = ExtismError.ExtismError | WasmTrap
+  if (cause instanceof ExtismError.ExtismError) return cause
+  return new WasmTrap({ kind: trapKind(cause), pool, export: name, cause })
+}
 
 /** The instance ends for its holder with the scope, even if the guest should not. */
 export const openInstance = (plan: Plan, guest: Guest): Effect.Effect<ExtismInstance, never, Scope.Scope> =>
@@ -134,11 +125,7 @@ class Instance implements ExtismInstance {
     const { pool } = this.#plan
     // The thread was ended with the instance.
     if (this.#ended !== undefined) return this.#failEnded(name, this.#ended)
-    const { cause } = failure
-    const error =
-      failure._tag === "ThreadEnded"
-        ? ExtismError.make(new ExtismError.ThreadEnded({ pool, cause }))
-        : trapOf(pool, name, cause)
+    const error = toError(pool, name, failure)
     this.#ended = error.message
     return Effect.fail(error)
   }

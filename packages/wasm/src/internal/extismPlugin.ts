@@ -21,14 +21,14 @@ export const openPlugin = (plan: Plan, functions: HostFunctions): Effect.Effect<
         result.then(undefined, () => {})
         throw new Error(`The host function ${namespace}/${name} gave a promise, which needs runInWorker`)
       } catch (cause) {
-        hostFailure = threw(cause, true)
+        hostFailure = threw(cause)
         throw cause
       }
     }
 
     const attempt = <A>(f: () => Promise<A>): Effect.Effect<A, Failure> => {
       hostFailure = undefined
-      return Effect.tryPromise({ try: f, catch: (cause) => hostFailure ?? threw(cause, false) })
+      return Effect.tryPromise({ try: f, catch: (cause) => hostFailure ?? threw(cause) })
     }
 
     const blueprint = { ...plan.blueprint, functions: namesOf(functions) }

@@ -8,7 +8,7 @@ import type { CreateError, ExtismInstance, HostFunctions, ManifestInput, OpenErr
 import * as WasmError from "../WasmError.ts"
 import type { LogLevel, NamedModule } from "./extismGuest.ts"
 import { extismFunctions, extismNamespace, withHttp } from "./extismHost.ts"
-import { buildFailure, openInstance, type Plan } from "./extismInstance.ts"
+import { openInstance, type Plan, toError } from "./extismInstance.ts"
 import { loadModules, readManifest } from "./extismManifest.ts"
 import { checkOptions, settle } from "./extismOptions.ts"
 import { openPlugin } from "./extismPlugin.ts"
@@ -31,7 +31,7 @@ export const toInstanceOptions = <E, R, ME, MR>(
       manifest: given,
       maxMemoryPages: _maxMemoryPages,
       runInWorker: _runInWorker,
-      useWasi,
+      useWasi: _useWasi,
       ...poolOptions
     } = options
     const pool = checked.name
@@ -44,6 +44,12 @@ export const toInstanceOptions = <E, R, ME, MR>(
       const reason = new ExtismError.FunctionNotFound({ pool, function: missing, available: exports })
       return yield* Effect.fail(ExtismError.make(reason))
     }
+    const withoutMemory = checked.useWasi ? modules.find((module) => !exportsMemory(module)) : undefined
+    if (withoutMemory !== undefined) {
+      const problem = `it exports no "memory", which WASI needs`
+      const reason = new ExtismError.InvalidPlugin({ pool, module: withoutMemory.name, problem })
+      return yield* Effect.fail(ExtismError.make(reason))
+    }
     const runFork = Effect.runForkWith(yield* Effect.context<never>())
     const { allowedHosts, allowedPaths, callTimeout, config } = settings
     const plan: Plan = {
@@ -52,7 +58,7 @@ export const toInstanceOptions = <E, R, ME, MR>(
         modules,
         config,
         allowedPaths,
-        useWasi: useWasi ?? false,
+        useWasi: checked.useWasi,
         maxBlockBytes: settings.maxMemoryPages * 65_536
       },
       exports,
@@ -64,7 +70,7 @@ export const toInstanceOptions = <E, R, ME, MR>(
     const create = Effect.gen(function* () {
       const all = withHttp(yield* effectOf<HostFunctions, E, R>(functions()), pool, allowedHosts)
       yield* checkImports(plan, all)
-      const guest = yield* Effect.mapError(openGuest(plan, all), buildFailure(pool))
+      const guest = yield* Effect.mapError(openGuest(plan, all), (failure) => toError(pool, "start", failure))
       return yield* openInstance(plan, guest)
     })
     return { ...poolOptions, name: pool, create }
@@ -84,6 +90,9 @@ const functionsOf = ({ module }: NamedModule): ReadonlyArray<string> =>
   engine.Module.exports(module)
     .filter(({ kind }) => kind === "function")
     .map(({ name }) => name)
+
+const exportsMemory = ({ module }: NamedModule): boolean =>
+  engine.Module.exports(module).some(({ kind, name }) => kind === "memory" && name === "memory")
 
 /** Beforehand, as Extism does not clean up after a plugin that the engine can't link. */
 const checkImports = (

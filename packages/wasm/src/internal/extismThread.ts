@@ -110,7 +110,7 @@ class Thread implements Guest {
       case "Ended":
         return this.#resume(Effect.succeed(message.outcome))
       case "Threw":
-        return this.#resume(Effect.fail(this.#hostFailure ?? threw(fromThrown(message.thrown), false)))
+        return this.#resume(Effect.fail(this.#hostFailure ?? threw(fromThrown(message.thrown))))
       case "Log":
         return this.#plan.log(message.level, message.message)
       case "HostCall":
@@ -125,7 +125,7 @@ class Thread implements Guest {
       const context = this.#contextOf(blocks, stored)
       answer = { value: await callFunction(this.#functions, context, namespace, name, values), stored }
     } catch (cause) {
-      this.#hostFailure = threw(cause, true)
+      this.#hostFailure = threw(cause)
     }
     this.#answers.postMessage(answer)
     Atomics.store(this.#flag, 0, 1)
