@@ -20,7 +20,6 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { dual } from "effect/Function"
 import * as Layer from "effect/Layer"
-import { hasProperty } from "effect/Predicate"
 import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { Classify, HealthPolicy, HealthStatus, Verdict } from "./Health.ts"
@@ -179,7 +178,7 @@ export interface ConnectionInfo<A> {
  * @since 0.1.0
  */
 export const isConnectionPool = (u: unknown): u is ConnectionPool<unknown, unknown> =>
-  Pool.isPool(u) && hasProperty(u, "kind") && u.kind === "connection"
+  Pool.isPool(u) && u.kind === "connection"
 
 /**
  * Opens a pool in the surrounding scope. Closing the scope closes the pool: callers that wait fail with `Closed`, idle

@@ -149,7 +149,7 @@ const readMillis = (value: Duration.Input): number => {
     const isSound = Array.isArray(value) ? value.every(isNumber) : isDurationObject(value as Duration.DurationObject)
     if (!isSound) return NaN
   }
-  if (typeof value === "number" && Number.isNaN(value)) return NaN
+  if (Number.isNaN(value)) return NaN
   const parsed = Duration.fromInput(value)
   return Option.isNone(parsed) ? NaN : Duration.toMillis(parsed.value)
 }

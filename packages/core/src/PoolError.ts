@@ -194,4 +194,4 @@ export class PoolError extends Schema.TaggedError<PoolError>("effect-pools/PoolE
  * @since 0.1.0
  */
 export const make = (reason: () => PoolErrorReason): PoolError =>
-  withoutStackTrace(() => new PoolError({ reason: reason() }, { disableChecks: true }))
+  withoutStackTrace(() => new PoolError({ reason: reason() }))

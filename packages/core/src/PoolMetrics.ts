@@ -73,7 +73,7 @@ export const registerUnsafe = (
   gauge("idle.max", () => admission.max)
   gauge("max", () => admission.max)
   gauge("pending_requests", () => admission.pending)
-  const timeouts = Metric.counter(`${prefix}.timeouts`, { attributes, incremental: true })
+  const timeouts = Metric.counter(`${prefix}.timeouts`, { attributes })
   registrations.push(
     Metric.registerUnsafe(
       timeouts,

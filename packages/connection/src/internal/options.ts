@@ -91,17 +91,16 @@ export const checkOptions = <A, E>(options: Options<A, E, any>): Checked<A, E> =
   }
   const validate = checks.callback("validate", options.validate)
   const breaker = options.breaker === false ? false : checks.group("breaker", options.breaker, breakerFields)
-  const health = options.health === false ? false : checks.group("health", options.health, healthFields)
-  const policy = health === false ? undefined : checks.group("health.policy", health?.policy, policyFields)
-  const check = health === false ? undefined : (checks.callback("health.check", health?.check) ?? validate)
+  const health = options.health === false ? undefined : checks.group("health", options.health, healthFields)
+  const policy = checks.group("health.policy", health?.policy, policyFields)
+  const check = checks.callback("health.check", health?.check) ?? validate
   const forever = { infinity: true } as const
   const keepAlive = checks.millis("keepAlive", options.keepAlive, Infinity, forever)
-  if (keepAlive !== Infinity && (check ?? validate) === undefined) {
+  if (keepAlive !== Infinity && check === undefined) {
     checks.refuse("keepAlive", options.keepAlive, "needs `validate` or `health.check` to keep a connection alive with")
   }
-  const checkInterval =
-    health === false ? Infinity : checks.millis("health.interval", health?.interval, 30_000, forever)
-  const checkTimeout = health === false ? 5000 : checks.millis("health.timeout", health?.timeout, 5000, forever)
+  const interval = options.health === false ? Infinity : 30_000
+  const checkInterval = checks.millis("health.interval", health?.interval, interval, forever)
   return {
     name,
     acquire: options.acquire as Effect.Effect<A, E, Scope.Scope>,
@@ -130,9 +129,9 @@ export const checkOptions = <A, E>(options: Options<A, E, any>): Checked<A, E> =
     closeGrace: checks.millis("closeGrace", options.closeGrace, 30_000, { zero: true, infinity: true }),
     isFifo: checks.oneOf("order", options.order, "lifo", ["lifo", "fifo"]) === "fifo",
     concurrency: checks.integer("concurrency", options.concurrency, 1, 1),
-    check: check ?? validate,
+    check,
     checkInterval: check === undefined ? Infinity : checkInterval,
-    checkTimeout,
+    checkTimeout: checks.millis("health.timeout", health?.timeout, 5000, forever),
     rules: healthRules(checks, policy),
     classify: checks.callback("classify", options.classify) ?? defaultClassify,
     leakThreshold: checks.millis("leakDetection", options.leakDetection, Infinity, forever)

@@ -115,7 +115,6 @@ export class DeadlineQueue<T extends Expiring<T>> {
   #push(slot: Slot<T>): void {
     const heap = this.#heap
     let i = heap.length
-    heap.push(slot)
     while (i > 0) {
       const parent = (i - 1) >> 1
       if (heap[parent]!.at <= slot.at) break
