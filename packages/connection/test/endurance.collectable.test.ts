@@ -86,6 +86,19 @@ describe("what nobody refers to is collected", () => {
     })
   )
 
+  it.live("a pool of a service that has closed, though the service is there for the next", () =>
+    Effect.gen(function* () {
+      class Service extends ConnectionPool.Service<Service>()("app/Collected", options) {}
+      const use = Effect.gen(function* () {
+        yield* Service.use(() => Effect.void)
+        const pool = yield* Service
+        return { pool: new WeakRef<object>(pool), admission: new WeakRef<object>(pool.admission) }
+      })
+      assert.deepStrictEqual(yield* remaining(yield* Effect.provide(use, Service.layer)), [])
+      yield* Effect.provide(use, Service.layer)
+    })
+  )
+
   it.live("a connection that was destroyed, and the last user of one that is idle, while the pool is open", () =>
     Effect.gen(function* () {
       const pool = yield* ConnectionPool.make(options)

@@ -168,6 +168,20 @@ describe("drain", () => {
     })
   )
 
+  it.effect("with grace Infinity waits as without one", () =>
+    Effect.gen(function* () {
+      const { backend, pool } = yield* open()
+      const held = yield* hold(pool)
+      const draining = yield* fork(ConnectionPool.drain(pool, Infinity))
+      yield* TestClock.adjust("1 day")
+      assert.strictEqual(yield* stateOf(pool), "draining")
+      assert.strictEqual(backend.live, 1)
+      yield* held.release()
+      yield* Fiber.join(draining)
+      assert.strictEqual(yield* stateOf(pool), "closed")
+    })
+  )
+
   it.effect("of a pool at rest ends at once, and can be repeated", () =>
     Effect.gen(function* () {
       const { backend, pool } = yield* open({ min: 2 })

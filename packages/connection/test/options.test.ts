@@ -1,5 +1,6 @@
 import { ConnectionPool } from "@effect-pools/connection"
 import { InvalidOptions, PoolRegistry } from "@effect-pools/core"
+import { TestPool } from "@effect-pools/testing"
 import { assert, describe, it } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
@@ -204,6 +205,20 @@ describe("acquireTimeout", () => {
       const { pool } = yield* open({ max: 1, acquireTimeout: Infinity, maxLifetime: Infinity })
       const held = yield* hold(pool)
       const waiting = yield* fork(touch(pool))
+      yield* TestClock.adjust("1 day")
+      assert.isTrue(isPending(waiting))
+      yield* held.release()
+      assert.strictEqual(yield* Fiber.join(waiting), 1)
+    })
+  )
+
+  it.effect("Infinity for one call waits as long as it takes", () =>
+    Effect.gen(function* () {
+      const { pool } = yield* open({ max: 1, maxLifetime: Infinity })
+      const held = yield* hold(pool)
+      const waiting = yield* fork(
+        ConnectionPool.use(pool, ({ id }) => Effect.succeed(id), { acquireTimeout: Infinity })
+      )
       yield* TestClock.adjust("1 day")
       assert.isTrue(isPending(waiting))
       yield* held.release()
@@ -1194,6 +1209,15 @@ describe("health", () => {
     })
   )
 
+  it.effect("policy.degradedAbove may be as high as healthyAbove: then nothing is degraded", () =>
+    Effect.gen(function* () {
+      const { pool } = yield* open({ health: { policy: { healthyAbove: 80, degradedAbove: 80 } } })
+      const { connection } = yield* hold(pool)
+      yield* ConnectionPool.report(pool, connection, "suspect")
+      assert.deepInclude((yield* ConnectionPool.connections(pool))[0], { score: 75, status: "failed" })
+    })
+  )
+
   it.effect("policy.maxErrors failures in a row make a connection unhealthy whatever its score", () =>
     Effect.gen(function* () {
       const { pool } = yield* open({ health: { policy: { penalty: 0, maxErrors: 3 } } })
@@ -1536,6 +1560,27 @@ describe("nonsense", () => {
         yield* TestClock.adjust(1)
         assert.strictEqual(backend.live, 0)
       }
+    })
+  )
+})
+
+describe("what is no pool of connections", () => {
+  for (const [what, value] of Object.entries({
+    nothing: undefined,
+    null: null,
+    "a text": "connection",
+    "an object that says it is": { kind: "connection" }
+  })) {
+    it(`is not taken for one: ${what}`, () => {
+      assert.isFalse(ConnectionPool.isConnectionPool(value))
+    })
+  }
+
+  it.effect("is not taken for one: a pool of another kind", () =>
+    Effect.gen(function* () {
+      const pool = yield* TestPool.make({ acquire: Effect.succeed("item") })
+      assert.isFalse(ConnectionPool.isConnectionPool(pool))
+      assert.isTrue(ConnectionPool.isConnectionPool((yield* open()).pool))
     })
   )
 })

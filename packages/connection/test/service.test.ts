@@ -251,8 +251,10 @@ describe("a service over fakes", () => {
     Effect.gen(function* () {
       const error = yield* Effect.flip(Layer.build(Users.layerTest({ acquire: Effect.succeed(fake), max: 0 })))
       assert.deepInclude(error, { _tag: "InvalidOptions", pool: "app/Users", field: "max" })
-      const none = yield* Effect.flip(Layer.build(Users.layerTest(undefined as never)))
-      assert.deepInclude(none, { field: "acquire" })
+      for (const nothing of [undefined, null]) {
+        const none = yield* Effect.flip(Layer.build(Users.layerTest(nothing as never)))
+        assert.deepInclude(none, { field: "acquire" })
+      }
     }).pipe(Effect.scoped)
   )
 

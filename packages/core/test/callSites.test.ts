@@ -29,6 +29,17 @@ describe("where a lease was taken", () => {
     })
   )
 
+  it.effect("is that of the lease itself, not of one before it with options of its own", () =>
+    Effect.gen(function* () {
+      const pool = yield* open({ leakThreshold: 60_000 })
+      const sites = record(pool)
+      yield* Pool.use(pool, nothing, { priority: 1 })
+      yield* Pool.use(pool, nothing)
+      assert.strictEqual(sites.length, 2)
+      assert.notStrictEqual(sites[0], sites[1])
+    })
+  )
+
   it.effect("is known as long as somebody asks for it, and no longer", () =>
     Effect.gen(function* () {
       const pool = yield* open()
@@ -64,6 +75,12 @@ describe("the line that is told", () => {
     error.stack = ["Error", ...lines].join("\n")
     return describeCallSite(error)
   }
+
+  it("is none where the runtime keeps no stacks", () => {
+    const site = new Error()
+    delete site.stack
+    assert.isUndefined(describeCallSite(site))
+  })
 
   for (const line of [
     "at TestContext.<anonymous> (file:///app/test/users.test.ts:4:2)",
@@ -123,6 +140,23 @@ describe("a service", () => {
         for (const site of sites.slice(0, 3)) assert.match(site ?? "", /callSites\.test\.ts/)
         assert.strictEqual(sites.length, 4)
         assert.isUndefined(sites[3])
+      }).pipe(Effect.provide(Service.layer))
+    })
+  )
+
+  it.effect("notes it for one of its pools though another that is open is not asked to", () =>
+    Effect.gen(function* () {
+      class Service extends make<Service>() {}
+      yield* Effect.gen(function* () {
+        const silent = yield* Service
+        yield* Effect.gen(function* () {
+          const asked = yield* Service
+          assert.notStrictEqual(asked, silent)
+          const sites = record(asked)
+          asked.admission.trackCallSites()
+          yield* Service.use(nothing)
+          assert.match(sites[0] ?? "", /callSites\.test\.ts/)
+        }).pipe(Effect.provide(Service.layerOther))
       }).pipe(Effect.provide(Service.layer))
     })
   )

@@ -37,7 +37,16 @@ describe("the coarse clock", () => {
     })
   )
 
-  it.effect("reads any other clock at every call", () =>
+  it.effect("reads any other clock at every call, also within a turn", () =>
+    Effect.gen(function* () {
+      let nanos = 0n
+      const ticking: Clock.Clock = { ...(yield* Clock.Clock), monotonicTimeNanosUnsafe: () => (nanos += 1_000_000n) }
+      const clock = CoarseClock.make(ticking)
+      assert.deepStrictEqual([clock.now(), clock.now(), clock.exact(), clock.now()], [1, 2, 3, 4])
+    })
+  )
+
+  it.effect("goes on as the test's clock does", () =>
     Effect.gen(function* () {
       const clock = CoarseClock.make(yield* Clock.Clock)
       const before = clock.now()

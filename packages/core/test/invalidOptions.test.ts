@@ -28,6 +28,12 @@ describe("InvalidOptions", () => {
     assert.strictEqual(error.message, 'Pool "db": option "max" must be a whole number of at least 1, but is 0')
   })
 
+  it("begins with what it is about where that is no pool", () => {
+    const error = refused(() => new InvalidOptions.Checks("db", "Fault 3").integer("times", 0, 1, 1))
+    assert.strictEqual(error.message, 'Fault 3: option "times" must be a whole number of at least 1, but is 0')
+    assert.strictEqual(error.pool, "db")
+  })
+
   it("shows any value there is", () => {
     const shown = (value: unknown) => refused(() => checks.refuse("field", value, "must be something else")).value
     assert.strictEqual(shown("text"), '"text"')
@@ -104,6 +110,11 @@ describe("checks", () => {
 
   it("a number between bounds and one without are told apart in the rule", () => {
     assert.strictEqual(refused(() => checks.finite("f", 2, 0, 0, 1)).rule, "must be a number between 0 and 1")
+    assert.strictEqual(refused(() => checks.finite("f", -1, 0, 0)).rule, "must be a number between 0 and Infinity")
+    assert.strictEqual(
+      refused(() => checks.finite("f", 2, 0, -Infinity, 1)).rule,
+      "must be a number between -Infinity and 1"
+    )
     assert.strictEqual(refused(() => checks.finite("f", NaN, 0)).rule, "must be a finite number")
   })
 
@@ -120,7 +131,17 @@ describe("checks", () => {
   })
 
   it("durations that Effect would read as zero or backwards are none", () => {
-    const given = [NaN, [NaN, 0], {}, { seconds: NaN }, { parsecs: 5 }, new Date(0), Duration.millis(-1), [-1, 0]]
+    const given = [
+      NaN,
+      [NaN, 0],
+      {},
+      { seconds: NaN },
+      { minutes: 1, seconds: "5" },
+      { parsecs: 5 },
+      new Date(0),
+      Duration.millis(-1),
+      [-1, 0]
+    ]
     for (const value of given) {
       assert.strictEqual(
         refused(() => checks.millis("f", value as never, 1, { zero: true, infinity: true })).rule,

@@ -138,6 +138,19 @@ describe("metrics", () => {
     )
   )
 
+  it.effect("have a minimum of 0 until something was timed, then that of what was", () =>
+    isolated(
+      Effect.gen(function* () {
+        const { pool } = yield* opened({ kind: "connection" })
+        const created = stateOf("db.client.connection.create_time")
+        assert.deepInclude(yield* created, { count: 0, min: 0, max: 0 })
+        // The fake says that making an item takes 20 ms.
+        yield* Pool.use(pool, () => Effect.void)
+        assert.deepInclude(yield* created, { count: 1, min: 0.02, max: 0.02 })
+      })
+    )
+  )
+
   it.effect("cannot be changed from elsewhere", () =>
     isolated(
       Effect.gen(function* () {

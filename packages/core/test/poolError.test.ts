@@ -54,6 +54,16 @@ describe("messages", () => {
     )
   })
 
+  it("a timeout says the age of the oldest lease also where its place is not known", () => {
+    const timeout = new PoolError.AcquireTimeout({
+      pool: "db",
+      phase: "queue",
+      waited: 1,
+      explanation: { ...explanation, oldestLease: 5 }
+    })
+    assert.isTrue(timeout.message.endsWith("; the oldest lease is 5 ms old"))
+  })
+
   it("a timeout leaves what others said as they said it", () => {
     const timeout = new PoolError.AcquireTimeout({
       pool: "db",

@@ -114,6 +114,16 @@ describe("a lease and its scope", () => {
     })
   )
 
+  it.effect("a pool that was drained leaves nothing in the scope it was opened in", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const pool = yield* Scope.provide(open(), scope)
+      assert.strictEqual(kept(scope), 1)
+      yield* Pool.drain(pool)
+      assert.strictEqual(kept(scope), 0)
+    })
+  )
+
   it.effect("a get whose scope is closed before it has queued takes nothing", () =>
     Effect.gen(function* () {
       const pool = yield* open({ max: 1 })

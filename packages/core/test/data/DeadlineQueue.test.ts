@@ -336,6 +336,20 @@ describe("DeadlineQueue", () => {
       expect(grown).toBeLessThan(MiB)
     })
 
+    it("come and go in pairs that share a millisecond", () => {
+      const queue = new DeadlineQueue<Waiter>()
+      const grown = retainedBytes(() => {
+        for (let i = 0; i < count; i++) {
+          const pair = [new Waiter(i, i), new Waiter(i, i)]
+          for (const waiter of pair) queue.add(waiter)
+          for (const waiter of pair) queue.remove(waiter)
+        }
+      })
+      expect(queue.size).toBe(0)
+      expect(queue.next()).toBe(Infinity)
+      expect(grown).toBeLessThan(MiB)
+    })
+
     it("come and go while one waits for longer than all of them", () => {
       const queue = new DeadlineQueue<Waiter>()
       const patient = new Waiter(-1, 1e9)

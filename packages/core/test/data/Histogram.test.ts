@@ -174,6 +174,8 @@ describe("Histogram", () => {
       expectClose(histogram.quantile(-1), 3, "q-1")
       expect(histogram.quantile(1)).toBe(7)
       expect(histogram.quantile(2)).toBe(7)
+      expect(histogram.quantile(Infinity)).toBe(7)
+      expect(new Histogram().quantile(Infinity)).toBe(0)
     })
 
     it("do not depend on the order of recording", () => {
@@ -306,6 +308,13 @@ describe("Histogram", () => {
       },
       { arbitrary: { runs: 300 } }
     )
+
+    it("counts a boundary's own bucket from the middle of that bucket on", () => {
+      // From 1 to 2 there are 16 buckets.
+      const histogram = recordAll([1, 1.06])
+      expect(histogram.countAtMost(1 + 0.5 / 16 - 1e-9)).toBe(0)
+      expect(histogram.countAtMost(1 + 0.5 / 16)).toBe(2)
+    })
 
     it("counts zeros at every boundary, also when nothing else was recorded", () => {
       expect(recordAll([0, 0, NaN]).countAtMost(0)).toBe(3)
