@@ -40,8 +40,8 @@ describe("the coarse clock", () => {
   it.effect("reads any other clock at every call, also within a turn", () =>
     Effect.gen(function* () {
       let nanos = 0n
-      const ticking: Clock.Clock = { ...(yield* Clock.Clock), monotonicTimeNanosUnsafe: () => (nanos += 1_000_000n) }
-      const clock = CoarseClock.make(ticking)
+      const ticking: Partial<Clock.Clock> = { monotonicTimeNanosUnsafe: () => (nanos += 1_000_000n) }
+      const clock = CoarseClock.make(ticking as Clock.Clock)
       assert.deepStrictEqual([clock.now(), clock.now(), clock.exact(), clock.now()], [1, 2, 3, 4])
     })
   )

@@ -30,9 +30,5 @@ export const acquireTimeout = (
   heldByCaller: number
 ): PoolError.PoolError =>
   PoolError.make(
-    () =>
-      new PoolError.AcquireTimeout(
-        { pool: admission.name, phase, waited, explanation: { ...state, heldByCaller } },
-        { disableChecks: true }
-      )
+    () => new PoolError.AcquireTimeout({ pool: admission.name, phase, waited, explanation: { ...state, heldByCaller } })
   )
