@@ -52,7 +52,8 @@ export interface WasmInstance<X> {
    *
    * Once the guest has trapped, each call fails with that trap, and once its lease has ended with `Ended`: nothing of it
    * runs. Arguments are converted as JavaScript does it; if that fails, or there is no such function, that is a
-   * `WasmError`, and the instance is as it was.
+   * `WasmError`, and the instance is as it was. A guest with tables or tags in common with its host may fail in ways that
+   * can't be told from this: for such a one it is a trap.
    *
    * **Gotchas**
    *
@@ -227,7 +228,7 @@ export const make = <D extends WasmExport.Declarations = Undeclared, E = never, 
  * @since 0.1.0
  */
 export const fake = <const X extends Untyped>(exports: X): WasmInstance<X> =>
-  typed(new Guest("fake", exports, Host.unseen()))
+  typed(new Guest("fake", exports, new Host(true)))
 
 /**
  * A pool as a service: a class that is the tag, has a `layer`, and the functions of `InstancePool` as statics. The pool is

@@ -38,8 +38,8 @@ export const section = (id: number, content: ReadonlyArray<number>): Array<numbe
 export const fromAssemblyScript = async (source: string): Promise<Uint8Array> => {
   // It is large, and few need it.
   const { default: asc } = await import("assemblyscript/asc")
-  const { binary, error, stderr } = await asc.compileString(source, { optimizeLevel: 2, runtime: "stub" })
-  if (binary === null) throw new Error(`This does not compile: ${stderr.toString()}`, { cause: error })
+  const { binary, error } = await asc.compileString(source, { optimizeLevel: 2, runtime: "stub" })
+  if (binary === null) throw new Error("This does not compile", { cause: error })
   return binary
 }
 

@@ -302,9 +302,13 @@ describe("imports", () => {
   it.effect("that can't be had are the failure of the caller, as it is", () =>
     Effect.gen(function* () {
       let failure: Effect.Effect<never, string> | undefined = Effect.fail("no database")
+      let isBroken = false
       const pool = yield* WasmInstancePool.make({
         module: asking,
-        imports: (): Effect.Effect<object, string> => failure ?? Effect.succeed({ host: { ask: () => 1 } })
+        imports: (): Effect.Effect<object, string> => {
+          if (isBroken) throw new Error("thrown at once")
+          return failure ?? Effect.succeed({ host: { ask: () => 1 } })
+        }
       })
       expect(yield* Effect.flip(Effect.scoped(InstancePool.get(pool)))).toBe("no database")
       failure = Effect.die("broken")
@@ -315,6 +319,11 @@ describe("imports", () => {
       expect(yield* Effect.scoped(InstancePool.get(pool)).pipe(Effect.catchDefect(Effect.succeed))).toMatchObject({
         message: "thrown"
       })
+      isBroken = true
+      expect(yield* Effect.scoped(InstancePool.get(pool)).pipe(Effect.catchDefect(Effect.succeed))).toMatchObject({
+        message: "thrown at once"
+      })
+      isBroken = false
       failure = undefined
       yield* expectIntact(pool)
     })

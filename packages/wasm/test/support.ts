@@ -6,7 +6,6 @@ import { expect } from "@effect/vitest"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Scope from "effect/Scope"
 import { fromText } from "./modules.ts"
 
 /** Doubles prices, counts in a global, grows its memory, and traps when told to. */
@@ -30,16 +29,16 @@ export const asking = fromText(`(module
 /** Traps when it starts. */
 export const doomed = fromText(`(module (func $start unreachable) (start $start))`)
 
-/** What a `WasmError` says it is, and all it says of that. */
+/** Why an effect fails with a `WasmError`, as it must. */
 export const reasonOf = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.map(Effect.exit(effect), (exit) => {
     if (Exit.isSuccess(exit)) throw new Error("It succeeds")
     const error = Cause.squash(exit.cause)
     if (!(error instanceof WasmError.WasmError)) throw error
-    return { ...error.reason, message: error.message }
+    return error.reason
   })
 
-/** Nothing is out or under way, and as many instances can be had as ever, those of which `isSound` says so. */
+/** Nothing is out or under way, and as many instances can be had as ever. */
 export const expectIntact = Effect.fnUntraced(function* <X, E>(pool: WasmInstancePool.WasmInstancePool<X, E>) {
   yield* expectAtRest(pool)
   const { max } = yield* InstancePool.stats(pool)
@@ -55,10 +54,3 @@ export const expectAtRest = Effect.fnUntraced(function* <X, E>(pool: WasmInstanc
   expect(idle).toBe(min)
   expect(details).toMatchObject({ live: idle })
 })
-
-/** Opens a pool in a scope that the test closes. */
-export const inScope = <A, E, R>(effect: Effect.Effect<A, E, R | Scope.Scope>) =>
-  Effect.gen(function* () {
-    const scope = yield* Scope.make()
-    return { scope, opened: yield* Scope.provide(effect, scope) }
-  })

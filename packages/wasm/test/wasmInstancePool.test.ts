@@ -188,7 +188,7 @@ describe("a trap", () => {
       const pool = yield* WasmInstancePool.make({
         module: asking,
         imports: () => {
-          const ask = (n: number): number => ask(n) + 1
+          const ask = (): number => ask() + 1
           return { host: { ask } }
         }
       })
@@ -251,6 +251,26 @@ describe("a call", () => {
           expect(yield* instance.call("price", 2 ** 31)).toBe(0)
         })
       )
+    })
+  )
+
+  it.effect("that can't be told from a failure of the host ends the instance", () =>
+    Effect.gen(function* () {
+      const sharing: ReadonlyArray<readonly [what: string, imports: () => object]> = [
+        [`(table (export "table") 1 funcref)`, () => ({})],
+        [`(tag (export "tag"))`, () => ({})],
+        [`(import "host" "it" (table 1 funcref))`, () => ({ it: makeTable() })],
+        [`(import "host" "it" (global funcref))`, () => ({ it: makeGlobal() })]
+      ]
+      for (const [what, it] of sharing) {
+        const pool = yield* WasmInstancePool.make({
+          module: fromText(`(module ${what} (func (export "next") (param i64)))`),
+          imports: () => ({ host: it() })
+        })
+        const trap = yield* Effect.flip(InstancePool.use(pool, (instance) => instance.call("next", 1)))
+        expect(trap).toMatchObject({ _tag: "WasmTrap", kind: "HostError", export: "next" })
+        yield* expectIntact(pool)
+      }
     })
   )
 
@@ -392,3 +412,12 @@ describe("a module", () => {
     })
   )
 })
+
+type Make = new (descriptor: object, value?: unknown) => object
+
+const { Global, Table } = (globalThis as unknown as { readonly WebAssembly: Record<"Global" | "Table", Make> })
+  .WebAssembly
+
+const makeTable = () => new Table({ element: "anyfunc", initial: 1 })
+
+const makeGlobal = () => new Global({ value: "anyfunc" }, null)

@@ -5,15 +5,12 @@
 export class Host {
   /** How often the guest has called the host. */
   calls = 0
-  /** Whether the guest can reach functions that are not watched. */
-  isPartlyUnseen = false
+  /** Whether the guest may run functions, or throw errors, that did not pass here. */
+  readonly isPartlyUnseen: boolean
   #thrown: { readonly error: unknown } | undefined
 
-  /** A host that is not watched. */
-  static unseen(): Host {
-    const host = new Host()
-    host.isPartlyUnseen = true
-    return host
+  constructor(isPartlyUnseen: boolean) {
+    this.isPartlyUnseen = isPartlyUnseen
   }
 
   /** Whether this is what a function of the host has thrown last. */
@@ -22,14 +19,8 @@ export class Host {
   }
 
   /** What the guest gets in the place of `value`. */
-  lend(kind: string, value: unknown): unknown {
-    if (kind === "table") this.isPartlyUnseen = true
-    if (typeof value !== "function") return value
-    // Engines tell functions of other instances by their identity, and know their types.
-    if (isGuestFunction(value)) {
-      this.isPartlyUnseen = true
-      return value
-    }
+  lend(value: unknown): unknown {
+    if (typeof value !== "function" || isGuestFunction(value)) return value
     return (...args: Array<unknown>): unknown => {
       this.calls++
       try {
@@ -42,6 +33,9 @@ export class Host {
   }
 }
 
-/** Functions that modules export are called by their number. */
-const isGuestFunction = (f: { readonly name: string }): boolean =>
-  /^\d+$/.test(f.name) && Function.prototype.toString.call(f).includes("[native code]")
+/**
+ * Functions that modules export are called by their number. Engines tell them by their identity and know their types, so
+ * they can't be watched.
+ */
+export const isGuestFunction = (value: unknown): boolean =>
+  typeof value === "function" && /^\d+$/.test(value.name) && String(value).includes("[native code]")

@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import { MemoryLimit, MissingImport, MistypedImport, WasmError, type WasmErrorReason } from "../WasmError.ts"
 import type { WasmTrap } from "../WasmTrap.ts"
 import { Guest, toTrap } from "./guest.ts"
-import { Host } from "./host.ts"
+import { Host, isGuestFunction } from "./host.ts"
 import type { Program } from "./program.ts"
 import { engine, type ImportDescriptor, kindOf, pagesOf } from "./webAssembly.ts"
 
@@ -15,14 +15,18 @@ import { engine, type ImportDescriptor, kindOf, pagesOf } from "./webAssembly.ts
 export const instantiate = (program: Program, given: unknown): Effect.Effect<Guest, WasmError | WasmTrap> =>
   Effect.suspend(() => {
     const { imports, module, pool } = program
-    const host = new Host()
-    const lent = nothing<Record<string, unknown>>()
+    const found: Array<unknown> = []
     for (const descriptor of imports) {
-      const value = find(given, descriptor)
-      const problem = refuse(program, descriptor, value)
+      const import_ = find(given, descriptor)
+      const problem = refuse(program, descriptor, import_)
       if (problem !== undefined) return Effect.fail(new WasmError({ reason: problem }))
-      const group = (lent[descriptor.module] ??= nothing())
-      group[descriptor.name] = host.lend(descriptor.kind, value?.value)
+      found.push(import_?.value)
+    }
+    const host = new Host(program.isPartlyUnseen || found.some(mayBringFunctions))
+    const lent = nothing<Record<string, unknown>>()
+    for (const [index, { module, name }] of imports.entries()) {
+      const group = (lent[module] ??= nothing())
+      group[name] = host.lend(found[index])
     }
     try {
       return Effect.succeed(new Guest(pool, new engine.Instance(module, lent).exports, host))
@@ -31,6 +35,9 @@ export const instantiate = (program: Program, given: unknown): Effect.Effect<Gue
       return Effect.fail(reason === undefined ? toTrap(error, host, pool, "start") : new WasmError({ reason }))
     }
   })
+
+/** A global can hold one. */
+const mayBringFunctions = (value: unknown): boolean => isGuestFunction(value) || kindOf(value) === "global"
 
 /** Names are the guest's to choose, `__proto__` included. */
 const nothing = <A>(): Record<string, A> => Object.create(null) as Record<string, A>

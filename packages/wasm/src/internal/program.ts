@@ -10,7 +10,15 @@ import {
 } from "../WasmError.ts"
 import type { Checked } from "./options.ts"
 import { limitMemory } from "./limitMemory.ts"
-import { type Bytes, engine, type ImportDescriptor, isBytes, isModule, kindOf } from "./webAssembly.ts"
+import {
+  type Bytes,
+  engine,
+  type ExportDescriptor,
+  type ImportDescriptor,
+  isBytes,
+  isModule,
+  kindOf
+} from "./webAssembly.ts"
 
 /** A module that is compiled and checked, and of which instances can be made. */
 export interface Program {
@@ -18,6 +26,8 @@ export interface Program {
   readonly module: object
   readonly imports: ReadonlyArray<ImportDescriptor>
   readonly maxMemoryPages: number | undefined
+  /** Whether its guests may run functions of the host, or throw errors, that are not among its imports. */
+  readonly isPartlyUnseen: boolean
 }
 
 /** Compiles what the option `module` has given, and checks all that can be checked before there are instances. */
@@ -25,14 +35,17 @@ export const compile = (source: unknown, options: Checked): Effect.Effect<Progra
   Effect.gen(function* () {
     const { maxMemoryPages, name: pool } = options
     const module = yield* toModule(source, pool, maxMemoryPages)
-    const missing = missingExport(module, options)
+    const exports = engine.Module.exports(module)
+    const missing = missingExport(exports, options)
     if (missing !== undefined) return yield* failure(missing)
     const imports = engine.Module.imports(module)
     const [first] = imports
     if (options.imports === undefined && first !== undefined) {
       return yield* failure(new MissingImport({ pool, module: first.module, name: first.name, kind: first.kind }))
     }
-    return { pool, module, imports, maxMemoryPages }
+    // A table holds functions; a tag makes errors of values.
+    const isPartlyUnseen = [...imports, ...exports].some(({ kind }) => kind === "table" || kind === "tag")
+    return { pool, module, imports, maxMemoryPages, isPartlyUnseen }
   })
 
 const toModule = (source: unknown, pool: string, limit: number | undefined): Effect.Effect<object, WasmError> => {
@@ -70,8 +83,10 @@ const compileBytes = (bytes: Uint8Array, pool: string): Effect.Effect<object, Wa
 const toArray = (bytes: Bytes): Uint8Array =>
   ArrayBuffer.isView(bytes) ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength) : new Uint8Array(bytes)
 
-const missingExport = (module: object, { exports: wanted, name: pool }: Checked): MissingExport | undefined => {
-  const exports = engine.Module.exports(module)
+const missingExport = (
+  exports: ReadonlyArray<ExportDescriptor>,
+  { exports: wanted, name: pool }: Checked
+): MissingExport | undefined => {
   for (const [name, { kind }] of Object.entries(wanted)) {
     const found = exports.find((found) => found.name === name)
     if (found?.kind === kind) continue
