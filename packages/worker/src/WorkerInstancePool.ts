@@ -28,6 +28,7 @@ import type * as WorkerThreads from "node:worker_threads"
 import { CurrentCallTimeout } from "./internal/callTimeout.ts"
 import { makeClient } from "./internal/client.ts"
 import { type Sorted, sortOptions } from "./internal/options.ts"
+import { Restraint } from "./internal/restraint.ts"
 import { Thread } from "./internal/thread.ts"
 import { StartFailed, WorkerInstanceError } from "./WorkerInstanceError.ts"
 
@@ -107,7 +108,8 @@ export interface Options<Rpcs extends Rpc.Any> extends PoolOptions {
  *
  * A worker that ends before its lease fails all its calls with the same `WorkerInstanceError`, whose reason says why; what
  * can't be passed between threads is such an end too. Its place is free when the lease has ended and the thread is gone.
- * One that ends while it is prepared is replaced.
+ * One that ends while it is prepared is replaced; if one after the other does, the next start waits, from 10 ms doubling
+ * to a second.
  *
  * A handler whose caller is interrupted is interrupted too, if it lets itself: as long as it does not, the clock of its
  * call runs on. When its lease ends the thread ends, whatever it does.
@@ -120,7 +122,8 @@ export interface Options<Rpcs extends Rpc.Any> extends PoolOptions {
  * time all the same, and its place comes back after `destroyTimeout`.
  *
  * Payloads and results are encoded as JSON, as `effect/rpc` does it between threads. For binary data use the schemas of
- * `Transferable` from `effect/workers`, which are passed without a copy.
+ * `Transferable` from `effect/workers`, which are passed without a copy. A payload or an answer that its schema refuses is
+ * a defect of the caller's, as everywhere in `effect/rpc`: the second tells of a worker that was built for another group.
  *
  * **Example** (A computation with a deadline)
  *
@@ -158,7 +161,7 @@ export const make = <Rpcs extends Rpc.Any>(
       Effect.suspend(() => {
         // Assigned below; workers end later than they are asked for.
         let pool: WorkerInstancePool<Rpcs> | undefined
-        const create = createWorker(options.group, sorted, {
+        const create = createWorker(options.group, sorted, new Restraint(), {
           name: () => pool?.name ?? sorted.name,
           invalidate: (worker) => (pool === undefined ? Effect.void : InstancePool.invalidate(pool, worker))
         })
@@ -206,13 +209,14 @@ export type ServiceClass<Self, Id extends string, Rpcs extends Rpc.Any, LE, LR> 
 
 /**
  * A pool as a service: a class that is the tag, has a `layer`, and the pool's functions as statics. The pool is named
- * after the service unless its options say otherwise. `layerTest` is over fakes and starts no thread.
+ * after the service unless its options say otherwise. `layerTest` starts no
+ * thread: its `create` is a client of handlers in the same thread, or any other fake.
  *
  * **Example** (A sandbox as a service, and a test without threads)
  *
  * ```ts
  * import { Effect, Schema } from "effect"
- * import { Rpc, RpcGroup } from "effect/rpc"
+ * import { Rpc, RpcGroup, RpcTest } from "effect/rpc"
  * import { WorkerInstancePool } from "@effect-pools/worker"
  *
  * const Prices = RpcGroup.make(
@@ -228,8 +232,9 @@ export type ServiceClass<Self, Id extends string, Rpcs extends Rpc.Any, LE, LR> 
  * const price = Effect.suspend(() => Sandbox.use((worker) => worker.Price({ cents: 21 })))
  * const main = price.pipe(Effect.provide(Sandbox.layer))
  *
- * const fake = { Price: ({ cents }: { readonly cents: number }) => Effect.succeed(cents * 2) }
- * const test = price.pipe(Effect.provide(Sandbox.layerTest({ create: Effect.succeed(fake as never) })))
+ * const handlers = Prices.toLayer({ Price: ({ cents }) => Effect.succeed(cents * 2) })
+ * const create = Effect.provide(RpcTest.makeClient(Prices), handlers)
+ * const test = price.pipe(Effect.provide(Sandbox.layerTest({ create })))
  * ```
  *
  * @category services
@@ -273,16 +278,22 @@ interface Home<Rpcs extends Rpc.Any> {
 const createWorker = <Rpcs extends Rpc.Any>(
   group: RpcGroup.RpcGroup<Rpcs>,
   { callTimeout, exitGrace, spawn }: Sorted,
+  restraint: Restraint,
   home: Home<Rpcs>
 ): Effect.Effect<Worker<Rpcs>, WorkerInstanceError, Rpc.MiddlewareClient<Rpcs> | Scope.Scope> =>
   Effect.gen(function* () {
+    if (restraint.pause > 0) yield* Effect.sleep(restraint.pause)
     const thread = yield* Effect.acquireRelease(start(home.name(), spawn), (thread) => thread.close(exitGrace))
     const client = yield* makeClient(group, thread, callTimeout)
     // Before the client closes, which interrupts those who call it.
     yield* Effect.addFinalizer(() => Effect.sync(() => thread.leave()))
     yield* thread.ready
     if (thread.error !== undefined) return yield* Effect.fail(thread.error)
-    thread.onFailure = () => Effect.runSync(home.invalidate(client))
+    thread.onUse = () => restraint.used()
+    thread.onFailure = () => {
+      if (!thread.isUsed) restraint.endedUnused()
+      Effect.runSync(home.invalidate(client))
+    }
     return client
   })
 

@@ -82,7 +82,7 @@ describe("a worker ends with", () => {
         Effect.forEach(forged, (message) =>
           Effect.gen(function* () {
             const end = yield* outcome(InstancePool.use(pool, (worker) => worker.Forge({ message })))
-            expect(end, JSON.stringify(message)).toMatchObject({ _tag: "Crashed" })
+            expect({ message, end }).toMatchObject({ message, end: { _tag: "Crashed" } })
           })
         )
       )

@@ -29,6 +29,10 @@ export class Thread {
   readonly pool: string
   /** Why it has ended. */
   error: WorkerInstanceError | undefined
+  /** Whether anything was ever asked of it. */
+  isUsed = false
+  /** Called when it is first asked. */
+  onUse: (() => void) | undefined
   /** Called when it ends before its lease. */
   onFailure: (() => void) | undefined
   readonly #worker: Worker
@@ -65,6 +69,8 @@ export class Thread {
   /** Sends a message, or answers with the error that it ended with. */
   post(message: FromClientEncoded, transfers: ReadonlyArray<unknown> | undefined): WorkerInstanceError | undefined {
     if (this.error !== undefined) return this.error
+    if (!this.isUsed) this.onUse?.()
+    this.isUsed = true
     try {
       this.#worker.postMessage([0, message], transfers as ReadonlyArray<Transferable> | undefined)
     } catch (cause) {
