@@ -139,14 +139,14 @@ const read = (file: string): string | null => {
 
 const compile = async (): Promise<Uint8Array<ArrayBuffer>> => {
   let binary: Uint8Array | undefined
-  const { error, stderr } = await asc.main(["plugin.ts", "--outFile", "plugin.wasm", "--optimize", "--use", "abort="], {
+  const { error } = await asc.main(["plugin.ts", "--outFile", "plugin.wasm", "--optimize", "--use", "abort="], {
     readFile: read,
     writeFile: (file, contents) => {
       if (file === "plugin.wasm" && typeof contents !== "string") binary = contents
     },
     listFiles: () => []
   })
-  if (error !== null || binary === undefined) throw new Error(`The plugin does not compile: ${stderr.toString()}`)
+  if (error !== null || binary === undefined) throw new Error("The plugin does not compile", { cause: error })
   return Uint8Array.from(binary)
 }
 

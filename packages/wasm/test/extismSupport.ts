@@ -42,10 +42,10 @@ export const errorOf = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<
 /** The same with all that the error says, as plain data. */
 export const told = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.map(errorOf(effect), (error) => {
-    if (error instanceof WasmTrap.WasmTrap) return { ...error, message: error.message }
+    if (error instanceof WasmTrap.WasmTrap) return Object.assign({}, error, { message: error.message })
     if (error instanceof ExtismError.ExtismError || error instanceof WasmError.WasmError) {
       expect(error.pool).toBe(error.reason.pool)
-      return { ...error.reason, message: error.message }
+      return Object.assign({}, error.reason, { message: error.message })
     }
     throw error
   })

@@ -19,6 +19,8 @@ export const checkOptions = (options: Options<any, any>, fallbackName: string | 
   if (typeof options !== "object" || options === null) return unnamed.refuse("options", options, "must be an object")
   const name = unnamed.name(options.name, () => fallbackName ?? Pool.generateName("extism"))
   const checks = new InvalidOptions.Checks(name)
+  // Of an instance pool's options this one is not taken.
+  if ("create" in options) checks.refuse("create", options.create, "is not known")
   if (options.manifest === undefined || options.manifest === null) {
     checks.refuse("manifest", options.manifest, "is required")
   }

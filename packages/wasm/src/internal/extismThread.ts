@@ -61,7 +61,7 @@ class Thread implements Guest {
     this.#worker = new Worker(main, { name: plan.pool, workerData, transferList: [port2], execArgv })
     this.#worker.on("message", (message: FromThread) => this.#hear(message))
     this.#worker.on("error", (cause) => this.#end(cause))
-    this.#worker.on("exit", (code) => this.#end(new Error(`its thread has exited with ${code}`)))
+    this.#worker.on("exit", (code) => this.#end(new Error(`it has exited with ${code}`)))
   }
 
   /** Ends when the plugin is built. */
@@ -69,6 +69,7 @@ class Thread implements Guest {
 
   call(name: string, input: string | Uint8Array): Effect.Effect<Outcome, Failure> {
     return Effect.callback<Outcome, Failure>((resume) => {
+      this.#hostFailure = undefined
       this.#wait(resume)
       // A part of a buffer would be sent with all of the buffer.
       this.#worker.postMessage({ name, input: typeof input === "string" ? input : Uint8Array.from(input) })
