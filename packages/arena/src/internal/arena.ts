@@ -1,6 +1,6 @@
 import type { ArenaMemory } from "../ArenaBacking.ts"
 import { ArenaExhausted, ArenaMisuse } from "../ArenaError.ts"
-import type { Chunk } from "./chunk.ts"
+import type { Chunk, ViewClass } from "./chunk.ts"
 import { Ledger } from "./ledger.ts"
 import { alignUp, isAlignment, isSize, MAX_ALIGNMENT, MAX_SIZE, show } from "./limits.ts"
 import { MarkStack } from "./markStack.ts"
@@ -148,14 +148,18 @@ export class Arena<M extends ArenaMemory = ArenaMemory> {
     this.requireOpen()
     this.requireSize("a length", length)
     this.#requireUsed(start, length)
-    const { buffer, byteOffset } = this.#chunkAt(start).memory.view
-    return new Uint8Array(buffer, byteOffset + (start % this.#stride), length)
+    return this.viewAt(Uint8Array, start, length)
+  }
+
+  /** A view of what was just allocated. */
+  viewAt<A>(view: ViewClass<A>, start: number, length: number): A {
+    const index = this.#indexAt(start)
+    return this.#chunks[index]!.viewAt(view, start - index * this.#stride, length)
   }
 
   /** The free bytes behind the cursor, to write into before they are allocated. */
   ahead(length: number): Uint8Array<ArrayBufferLike> {
-    const { buffer, byteOffset } = this.#chunks[this.#current]!.memory.view
-    return new Uint8Array(buffer, byteOffset + (this.#cursor - this.#base), length)
+    return this.viewAt(Uint8Array, this.#cursor, length)
   }
 
   /** The position of a view of allocated bytes, or −1 for any other. */
@@ -187,7 +191,7 @@ export class Arena<M extends ArenaMemory = ArenaMemory> {
     this.#noteUsed()
     this.#poisonFrom(position)
     this.#ledger?.rewind(position)
-    this.#moveTo(Math.floor(position / this.#stride), position)
+    this.#moveTo(this.#indexAt(position), position)
   }
 
   /** Rewinds at the end of what was done since a mark. Where that has failed, the mark may be gone with it. */
@@ -267,7 +271,7 @@ export class Arena<M extends ArenaMemory = ArenaMemory> {
 
   #isUsed(start: number, size: number): boolean {
     if (!isSize(start)) return false
-    const index = Math.floor(start / this.#stride)
+    const index = this.#indexAt(start)
     if (index > this.#current) return false
     const end = index === this.#current ? this.#cursor : index * this.#stride + this.#size
     if (start + size > end) return false
@@ -278,8 +282,8 @@ export class Arena<M extends ArenaMemory = ArenaMemory> {
     return this.#current * this.#stride
   }
 
-  #chunkAt(position: number): Chunk<M> {
-    return this.#chunks[Math.floor(position / this.#stride)]!
+  #indexAt(position: number): number {
+    return position < this.#stride ? 0 : Math.floor(position / this.#stride)
   }
 
   #moveTo(chunk: number, cursor: number): void {
@@ -324,7 +328,7 @@ export class Arena<M extends ArenaMemory = ArenaMemory> {
   /** In checked mode: what lies behind a position is dead. */
   #poisonFrom(position: number): void {
     if (this.#ledger === undefined) return
-    const first = Math.floor(position / this.#stride)
+    const first = this.#indexAt(position)
     for (let index = first; index <= this.#current; index++) {
       const chunk = this.#chunks[index]!
       chunk.poisonFrom(index === first ? position % this.#stride : 0, chunk.dirtyEnd)

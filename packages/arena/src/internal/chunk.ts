@@ -7,6 +7,9 @@ export const POISON = 0xdb
 /** The smallest page of any operating system that Node.js runs on: what is touched is resident in whole pages. */
 const OS_PAGE = 4096
 
+/** A class of views over buffers. */
+export type ViewClass<A> = new (buffer: ArrayBufferLike, byteOffset: number, length: number) => A
+
 /** One piece of memory, and how much of it has been used. */
 export class Chunk<M extends ArenaMemory = ArenaMemory> {
   readonly backing: ArenaBacking<M>
@@ -17,6 +20,10 @@ export class Chunk<M extends ArenaMemory = ArenaMemory> {
   /** Bytes from here on were not touched since the memory was reserved or released. */
   touchedEnd = 0
   isReleased = false
+  /** What `viewAt` knows of the memory's view: asking a view for its buffer takes longer than making another one. */
+  #known: Uint8Array<ArrayBufferLike> | undefined
+  #buffer: ArrayBufferLike | undefined
+  #byteOffset = 0
 
   constructor(backing: ArenaBacking<M>, size: number) {
     this.backing = backing
@@ -27,6 +34,16 @@ export class Chunk<M extends ArenaMemory = ArenaMemory> {
   /** How many bytes of physical memory it is thought to hold. */
   get resident(): number {
     return Math.min(Math.ceil(this.touchedEnd / OS_PAGE) * OS_PAGE, this.size)
+  }
+
+  viewAt<A>(view: ViewClass<A>, start: number, length: number): A {
+    const whole = this.memory.view
+    if (whole !== this.#known) {
+      this.#known = whole
+      this.#buffer = whole.buffer
+      this.#byteOffset = whole.byteOffset
+    }
+    return new view(this.#buffer!, this.#byteOffset + start, length)
   }
 
   /** Notes that the bytes before `end` have been in use. */

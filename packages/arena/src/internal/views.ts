@@ -2,15 +2,15 @@
 import type { ArenaMemory } from "../ArenaBacking.ts"
 import { BackingFailed } from "../ArenaError.ts"
 import type { Arena } from "./arena.ts"
+import type { ViewClass } from "./chunk.ts"
 import { show } from "./limits.ts"
 import { utf8 } from "./platform.ts"
 
 type Inner = Arena<ArenaMemory>
 
 /** A class of typed arrays. */
-export interface ArrayClass<A> {
+export interface ArrayClass<A> extends ViewClass<A> {
   readonly BYTES_PER_ELEMENT: number
-  new (buffer: ArrayBufferLike, byteOffset: number, length: number): A
 }
 
 /** The classes of typed arrays by name, over memory of whatever kind. */
@@ -34,19 +34,16 @@ export type AnyTypedArray = TypedArrays[keyof TypedArrays]
 export type CopyOf<A extends AnyTypedArray> = TypedArrays[A[typeof Symbol.toStringTag]]
 
 export const allocBytes = (arena: Inner, length: number, align: number): Uint8Array<ArrayBufferLike> =>
-  arena.bytes(allocOrThrow(arena, length, align), length)
+  arena.viewAt(Uint8Array, allocOrThrow(arena, length, align), length)
 
 export const allocArray = <A>(arena: Inner, array: ArrayClass<A>, length: number): A => {
   const width = elementSize(arena, array)
   arena.requireSize("a length", length)
-  const { buffer, byteOffset } = allocBytes(arena, length * width, width)
-  return new array(buffer, byteOffset, length)
+  return arena.viewAt(array, allocOrThrow(arena, length * width, width), length)
 }
 
-export const allocDataView = (arena: Inner, length: number, align: number): DataView<ArrayBufferLike> => {
-  const { buffer, byteOffset } = allocBytes(arena, length, align)
-  return new DataView(buffer, byteOffset, length)
-}
+export const allocDataView = (arena: Inner, length: number, align: number): DataView<ArrayBufferLike> =>
+  arena.viewAt(DataView, allocOrThrow(arena, length, align), length)
 
 export const allocCopy = <A extends AnyTypedArray>(arena: Inner, source: A): CopyOf<A> => {
   const copy = allocArray(arena, classOf(arena, source), source.length)

@@ -1,0 +1,42 @@
+import { describe, expect, it } from "@effect/vitest"
+import { BumpArena } from "@effect-pools/arena"
+import { collectGarbage } from "./support.ts"
+
+const CYCLES = 20_000
+
+/** Everything that a unit of work does without views: marks, scopes of its own, 64 allocations, and the reset. */
+const cycles = (arena: BumpArena.BumpArena, count: number): number => {
+  let checksum = 0
+  for (let cycle = 0; cycle < count; cycle++) {
+    for (let at = 0; at < 32; at++) checksum ^= BumpArena.allocUnsafe(arena, 64)
+    const outer = BumpArena.markUnsafe(arena)
+    const grown = BumpArena.allocUnsafe(arena, 64)
+    checksum ^= BumpArena.growUnsafe(arena, grown, 64, 128)
+    const inner = BumpArena.markUnsafe(arena)
+    for (let at = 0; at < 32; at++) checksum ^= BumpArena.allocUnsafe(arena, 64, 64)
+    BumpArena.rewindUnsafe(arena, inner)
+    BumpArena.rewindUnsafe(arena, outer)
+    checksum ^= BumpArena.allocUnsafe(arena, 1_000_000)
+    BumpArena.resetUnsafe(arena)
+  }
+  return checksum
+}
+
+/** How many bytes were put on the JavaScript heap: all of them, where nothing is collected in between. */
+const heapGrowth = (work: () => void): number => {
+  const before = process.memoryUsage().heapUsed
+  work()
+  return process.memoryUsage().heapUsed - before
+}
+
+describe("an arena in steady state", () => {
+  it("allocates nothing on the JavaScript heap", { timeout: 30_000 }, () => {
+    using arena = BumpArena.makeUnsafe({ size: 64 * 1024 })
+    for (let round = 0; round < 20; round++) cycles(arena, CYCLES / 10)
+    collectGarbage()
+    // Compiling the code anew puts something there, in some rounds; what a cycle needs would be there in all.
+    const growths = Array.from({ length: 10 }, () => heapGrowth(() => cycles(arena, CYCLES)))
+    const perCycle = Math.min(...growths.filter((growth) => growth >= 0)) / CYCLES
+    expect(perCycle).toBeLessThan(0.1)
+  })
+})
