@@ -7,7 +7,7 @@ import * as Stream from "effect/Stream"
 import { Worker } from "node:worker_threads"
 import { WorkerInstancePool } from "@effect-pools/worker"
 import { Refused } from "./fixtures/sandbox.ts"
-import { atRest, fork, outcome, script, until, withPool } from "./support.ts"
+import { atRest, fork, outcome, scripts, until, withPool } from "./support.ts"
 
 describe("a call", () => {
   it.live("answers with what its handler gives, or fails with what it declares", () =>
@@ -125,7 +125,7 @@ describe("a worker", () => {
   it.live("that ends while it is prepared is replaced", () => {
     const spawned: Array<Worker> = []
     const spawn = (options: object) => {
-      const worker = new Worker(script("sandbox.worker.ts"), options)
+      const worker = new Worker(scripts.sandbox, options)
       spawned.push(worker)
       return worker
     }

@@ -5,41 +5,12 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { TestClock } from "effect/testing"
-import { EventEmitter } from "node:events"
 import type { Worker } from "node:worker_threads"
 import { WorkerInstancePool } from "@effect-pools/worker"
+import { FakeWorker } from "./fakeWorker.ts"
 import { fork, type Options, options, outcome } from "./support.ts"
 
 const { settle } = PoolSandbox
-
-/** A worker that does what a test makes it do. */
-class FakeWorker extends EventEmitter {
-  readonly sent: Array<unknown> = []
-  terminated = false
-  isStuck = false
-
-  postMessage(message: unknown): void {
-    this.sent.push(message)
-  }
-
-  terminate(): Promise<number> {
-    this.terminated = true
-    if (!this.isStuck) this.exit(1)
-    return Promise.resolve(1)
-  }
-
-  ref(): void {}
-
-  unref(): void {}
-
-  ready(): void {
-    this.emit("message", [0])
-  }
-
-  exit(code: number): void {
-    this.emit("exit", code)
-  }
-}
 
 const open = (more: Options = {}) =>
   Effect.gen(function* () {

@@ -7,13 +7,13 @@ import { spawn as spawnProcess } from "node:child_process"
 import { once } from "node:events"
 import { fileURLToPath } from "node:url"
 import { Worker, type WorkerOptions } from "node:worker_threads"
-import { atRest, fork, outcome, script, until, type Worker as Client, withPool } from "./support.ts"
+import { atRest, fork, outcome, scripts, until, type Worker as Client, withPool } from "./support.ts"
 
 /** Spawns sandboxes, and knows which threads live. */
 const track = () => {
   const spawned: Array<Worker> = []
   const spawn = (options: WorkerOptions): Worker => {
-    const worker = new Worker(script("sandbox.worker.ts"), options)
+    const worker = new Worker(scripts.sandbox, options)
     spawned.push(worker)
     return worker
   }
@@ -94,7 +94,7 @@ describe("nothing is left behind", () => {
 /** Runs a program to its end, and answers with how it ended and what it wrote. */
 const run = (scenario: string, react: (line: string, kill: () => void) => void = () => {}) =>
   Effect.promise(async () => {
-    const program = fileURLToPath(script("program.ts"))
+    const program = fileURLToPath(scripts.program)
     const child = spawnProcess(process.execPath, [program, scenario], { stdio: ["ignore", "pipe", "inherit"] })
     let output = ""
     child.stdout.setEncoding("utf8").on("data", (text: string) => {

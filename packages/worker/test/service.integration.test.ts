@@ -6,7 +6,7 @@ import * as Rpc from "effect/rpc/Rpc"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as RpcTest from "effect/rpc/RpcTest"
 import * as Schema from "effect/Schema"
-import { options, outcome, script } from "./support.ts"
+import { options, outcome } from "./support.ts"
 
 class Sandboxes extends WorkerInstancePool.Service<Sandboxes>()("app/Sandboxes", { ...options, max: 2 }) {}
 
@@ -42,7 +42,7 @@ describe("a service", () => {
     const Prices = RpcGroup.make(Rpc.make("Price", { payload: { cents: Schema.Number }, success: Schema.Number }))
     class Plugins extends WorkerInstancePool.Service<Plugins>()("app/Plugins", {
       group: Prices,
-      spawn: script("missing.worker.ts")
+      spawn: new URL("./fixtures/missing.worker.ts", import.meta.url)
     }) {}
     const handlers = Prices.toLayer({ Price: ({ cents }) => Effect.succeed(cents * 3) })
     const create = Effect.provide(RpcTest.makeClient(Prices), handlers)

@@ -3,13 +3,13 @@ import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { Worker } from "node:worker_threads"
-import { fork, outcome, type Options, script, until, withPool } from "./support.ts"
+import { fork, outcome, type Options, scripts, until, withPool } from "./support.ts"
 
 /** What a caller is told of a worker that does not start: twice, of the only place there is. */
 const expectStart = (more: Options, reason: object) => {
   const spawned: Array<Worker> = []
   const spawn = (options: object) => {
-    const worker = new Worker(script("broken.worker.ts"), options)
+    const worker = new Worker(scripts.broken, options)
     spawned.push(worker)
     return worker
   }
@@ -25,7 +25,10 @@ const expectStart = (more: Options, reason: object) => {
 
 describe("a worker that does not start fails its caller and gives its place back", () => {
   it.live("if its module can't be found", () =>
-    expectStart({ spawn: script("missing.worker.ts") }, { _tag: "StartFailed", cause: { code: "MODULE_NOT_FOUND" } })
+    expectStart(
+      { spawn: new URL("./fixtures/missing.worker.ts", import.meta.url) },
+      { _tag: "StartFailed", cause: { code: "MODULE_NOT_FOUND" } }
+    )
   )
 
   it.live("if its module can't be parsed", () =>
@@ -54,7 +57,7 @@ describe("a worker that does not start fails its caller and gives its place back
   )
 
   it.live("if its handlers can't be built", () =>
-    expectStart({ spawn: script("handlers.worker.ts") }, { _tag: "StartFailed", cause: new Error("no database") })
+    expectStart({ spawn: scripts.handlers }, { _tag: "StartFailed", cause: new Error("no database") })
   )
 
   it.live("if it can't be spawned", () =>
@@ -79,7 +82,7 @@ describe("a worker that does not start fails its caller and gives its place back
   )
 
   it.live("if nobody waits for it any more and the pool closes", () =>
-    withPool({ spawn: script("broken.worker.ts"), workerData: "spins", max: 1 }, (pool) =>
+    withPool({ spawn: scripts.broken, workerData: "spins", max: 1 }, (pool) =>
       Effect.gen(function* () {
         const caller = yield* fork(InstancePool.use(pool, (worker) => worker.Double({ n: 1 })))
         yield* until(() => pool.admission.creating === 1)

@@ -13,12 +13,18 @@ export type Worker = WorkerInstancePool.Worker<Calls>
 export type Pool = WorkerInstancePool.WorkerInstancePool<Calls>
 export type Options = Partial<WorkerInstancePool.Options<Calls>>
 
-export const script = (name: string): URL => new URL(`./fixtures/${name}`, import.meta.url)
+/** The modules of the tests' workers and programs. */
+export const scripts = {
+  sandbox: new URL("./fixtures/sandbox.worker.ts", import.meta.url),
+  broken: new URL("./fixtures/broken.worker.ts", import.meta.url),
+  handlers: new URL("./fixtures/handlers.worker.ts", import.meta.url),
+  program: new URL("./fixtures/program.ts", import.meta.url)
+}
 
 /** The options of a pool of sandboxes. Starting one may take seconds on a busy machine. */
 export const options: WorkerInstancePool.Options<Calls> = {
   group: Sandbox,
-  spawn: script("sandbox.worker.ts"),
+  spawn: scripts.sandbox,
   // Not what the test runner was started with.
   execArgv: [],
   acquireTimeout: "50 seconds",
@@ -30,7 +36,7 @@ export const options: WorkerInstancePool.Options<Calls> = {
 export const fork = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.forkChild(effect, { startImmediately: true })
 
 /** What an effect has ended with: the reason of an error of ours, another failure, a defect, or its success. */
-export const told = <A, E>(exit: Exit.Exit<A, E>): unknown => {
+const told = <A, E>(exit: Exit.Exit<A, E>): unknown => {
   if (Exit.isSuccess(exit)) return exit.value
   const reason = exit.cause.reasons[0]
   if (reason?._tag === "Die") return { defect: reason.defect }

@@ -26,6 +26,7 @@ interface Host {
 }
 
 const spawn = new URL("file:///srv/prices.worker.js")
+declare const worker: WorkerInstancePool.Worker<Calls>
 declare const pool: WorkerInstancePool.WorkerInstancePool<Calls>
 
 describe("make", () => {
@@ -79,9 +80,10 @@ describe("calls", () => {
   })
 
   it("take the payload of their schema", () => {
-    expect(InstancePool.use(pool, (worker) => worker.Price({ cents: 1 }))).type.not.toRaiseError()
-    expect(InstancePool.use(pool, (worker) => worker.Price({ cents: "1" }))).type.toRaiseError()
-    expect(InstancePool.use(pool, (worker) => worker.Discount({}))).type.toRaiseError()
+    expect(worker.Price).type.toBeCallableWith({ cents: 1 })
+    expect(worker.Price).type.not.toBeCallableWith({ cents: "1" })
+    expect(worker.Price).type.not.toBeCallableWith()
+    expect(worker).type.not.toHaveProperty("Discount")
   })
 
   it("keep their types under another deadline", () => {

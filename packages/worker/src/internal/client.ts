@@ -1,4 +1,6 @@
+import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import type * as Rpc from "effect/rpc/Rpc"
 import * as RpcClient from "effect/rpc/RpcClient"
 import type * as RpcGroup from "effect/rpc/RpcGroup"
@@ -39,8 +41,21 @@ const single =
     Effect.suspend(() => {
       // A client whose scope has closed would interrupt its caller.
       if (thread.error !== undefined) return Effect.fail(thread.error)
-      return Effect.mapError(call(payload, options) as Effect.Effect<unknown, unknown>, unwrap)
+      return Effect.mapError(inFiber(call(payload, options) as Effect.Effect<unknown, unknown>), unwrap)
     })
+
+/**
+ * Runs a call in a fiber of its own. `RpcClient` of effect 4.1 takes a fiber that is interrupted right before its request
+ * is made for the fiber that makes it, and ends it at once: without its finalizers, and so without the end of its lease.
+ */
+const inFiber = <A, E>(call: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+  Effect.contextWith((context: Context.Context<never>) =>
+    Effect.callback<A, E>((resume) => {
+      const fiber = Effect.runForkWith(context)(call)
+      fiber.addObserver(resume)
+      return Fiber.interrupt(fiber)
+    })
+  )
 
 const streaming =
   (thread: Thread, call: Method): Method =>
