@@ -120,4 +120,4 @@ const words: ReadonlyArray<readonly [Kind, RegExp]> = [
 ]
 
 /** An error of another realm is one too. */
-const isError = (u: unknown): u is Error => Object.prototype.toString.call(u) === "[object Error]" || u instanceof Error
+const isError = (u: unknown): u is Error => Object.prototype.toString.call(u) === "[object Error]"

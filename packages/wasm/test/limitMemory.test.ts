@@ -67,15 +67,14 @@ describe("a module whose memory is limited", () => {
   })
 
   it("may have typed references among its imports", () => {
-    // (import "a" "b" (global (ref null 0))) (import "a" "c" (memory 1)), after a type.
+    // (import "a" "b" (global (ref null? 0))) (import "a" "c" (memory 1)), after a type.
     const type = section(1, [1, 0x60, 0, 0])
-    const module = (memory: Array<number>) =>
-      Uint8Array.from([
-        ...header,
-        ...type,
-        ...section(2, [2, 1, 0x61, 1, 0x62, 3, 0x63, 0, 0, 1, 0x61, 1, 0x63, 2, ...memory])
-      ])
-    assert.deepStrictEqual(limited(module([0, 1]), 3), module([1, 1, 3]))
+    for (const reference of [0x63, 0x64]) {
+      const global = [1, 0x61, 1, 0x62, 3, reference, 0, 0]
+      const module = (memory: Array<number>) =>
+        Uint8Array.from([...header, ...type, ...section(2, [2, ...global, 1, 0x61, 1, 0x63, 2, ...memory])])
+      assert.deepStrictEqual(limited(module([0, 1]), 3), module([1, 1, 3]))
+    }
   })
 
   it("may write numbers longer than need be", () => {

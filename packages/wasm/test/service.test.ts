@@ -109,6 +109,10 @@ describe("a fake", () => {
           WasmInstancePool.fake({ price: 1 } as object as Readonly<Record<string, unknown>>).call("price")
         )
       ).toMatchObject({ _tag: "MissingExport", found: "number" })
+      for (const name of ["toString", "constructor"]) {
+        const call = WasmInstancePool.fake({} as Readonly<Record<string, unknown>>).call(name)
+        expect(yield* reasonOf(call)).toMatchObject({ _tag: "MissingExport", name })
+      }
     })
   )
 })

@@ -174,6 +174,24 @@ describe("a trap", () => {
     })
   )
 
+  it.effect("of a host's function that is called by a number is the host's too", () =>
+    Effect.gen(function* () {
+      const cause = Object.assign(new Error("unreachable"), { name: "RuntimeError" })
+      const functions = {
+        0: () => {
+          throw cause
+        }
+      }
+      const pool = yield* WasmInstancePool.make({ module: asking, imports: () => ({ host: { ask: functions[0] } }) })
+      expect(functions[0].name).toBe("0")
+      expect(yield* Effect.flip(InstancePool.use(pool, (instance) => instance.call("ask", 1)))).toMatchObject({
+        _tag: "WasmTrap",
+        kind: "HostError",
+        cause
+      })
+    })
+  )
+
   it.effect("is what a host's answer makes that is not of its type", () =>
     Effect.gen(function* () {
       const pool = yield* WasmInstancePool.make({ module: asking, imports: () => ({ host: { ask: () => 1n } }) })
