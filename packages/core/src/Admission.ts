@@ -81,6 +81,8 @@ export class Admission<A, out E = unknown> {
   readonly observer: Observer
 
   lifecycle: Lifecycle = "open"
+  /** The pool is closed, and what was still in use has been given up. */
+  hasGivenUp = false
   /** The pool is closed and nothing is left of it. */
   hasEnded = false
   idle = 0
@@ -352,6 +354,7 @@ export class Admission<A, out E = unknown> {
       return Effect.andThen(
         this.#watch.until(() => this.used === 0, grace),
         Effect.suspend(() => {
+          this.hasGivenUp = true
           this.store.abandon()
           return this.#watch.until(() => this.live === 0, Infinity)
         })

@@ -165,9 +165,13 @@ export class Lease<A> {
 
   evaluate(fiber: Fiber.Fiber<unknown, unknown>): Effect.Effect<any, any, any> {
     // A waiter that was served goes on here, unless its scope has closed on the way.
-    if (this.state !== "new") return this.state === "held" ? this.run() : Effect.interrupt
-    this.fiber = fiber
     const admission = this.request.admission
+    if (this.state !== "new") {
+      if (this.state !== "held") return Effect.interrupt
+      // What it was given may have been taken from it before it went on.
+      return admission.hasGivenUp ? admission.refuse(this) : this.run()
+    }
+    this.fiber = fiber
     return admission.take(this) ? this.run() : admission.wait(this)
   }
 

@@ -61,7 +61,7 @@ export interface AcquireOptions {
   readonly priority?: number | undefined
   /**
    * Replaces the pool's `acquireTimeout` for this call. `0` means: do not wait, fail with `Exhausted` (or `Suspended`)
-   * if no item can be had at once. One is then validated or made for those who come after.
+   * if no item can be had at once. A pool that reuses its items then validates or makes one for those who come after.
    */
   readonly acquireTimeout?: Duration.Input | undefined
 }

@@ -14,7 +14,7 @@
  * - `unhealthy`: its health score fell too low, or the caller's error condemned it
  * - `validationFailed`, `resetFailed`: it did not pass
  * - `invalidated`: the application asked for it
- * - `shrink`: the pool was resized below its size
+ * - `shrink`: there were more than the pool is to have: it was resized, or who asked for this one has left
  * - `reclaimed`: another pool needed its place
  * - `released`: items of this pool are never reused
  * - `closed`: the pool closed

@@ -154,8 +154,8 @@ export class Supply<A, E> {
     observer.destroyed[reason]++
     const age = clock.now() - item.createdAt
     this.#close(item.scope, Exit.void, item.id, () => {
-      observer.emit({ _tag: "ItemDestroyed", item: item.id, reason, age })
       ended?.()
+      observer.emit({ _tag: "ItemDestroyed", item: item.id, reason, age })
     })
     // It may have been the last that was out; its end may take a while.
     this.#admission.changed()

@@ -56,8 +56,8 @@ export interface Options<A, E, R> {
   /** How many instances there are at most, those being built or destroyed included. Default 4. */
   readonly max?: number | undefined
   /**
-   * What becomes of a caller when `max` instances are in use: `fail` (default) refuses it at once with `Exhausted`, `wait`
-   * lets it wait its turn.
+   * What becomes of a caller when there are `max` instances in use, being built for others, or being destroyed: `fail`
+   * (default) refuses it at once with `Exhausted`, `wait` lets it wait its turn.
    */
   readonly onExhausted?: "fail" | "wait" | undefined
   /**
@@ -67,12 +67,12 @@ export interface Options<A, E, R> {
   readonly acquireTimeout?: Duration.Input | undefined
   /**
    * How many callers may wait, those included for whom an instance is being built; the next one fails with `QueueFull`.
-   * Default `Infinity`.
+   * With `0` callers get what is prepared, or nothing. Default `Infinity`.
    */
   readonly maxWaiters?: number | undefined
   /**
    * How long building one may take before it counts as failed. One whose caller has left is built on, for the next who
-   * comes: if building can hang, this should be not much longer than it takes. Default 30 seconds.
+   * comes within a second. Should be less than `acquireTimeout`, so that its caller hears of it. Default 10 seconds.
    */
   readonly createTimeout?: Duration.Input | undefined
   /**
@@ -91,7 +91,8 @@ export interface Options<A, E, R> {
   readonly closeGrace?: Duration.Input | undefined
   /**
    * A lease held longer than this is reported, once, with the place in the code that took it. Noting that place takes
-   * some microseconds per lease. Default: off.
+   * some microseconds per lease. Default: off. A detached instance is not a lease any more: `details.detached` of the stats
+   * counts those.
    */
   readonly leakDetection?: Duration.Input | undefined
 }
@@ -124,7 +125,8 @@ export const isInstancePool = (u: unknown): u is InstancePool<unknown, unknown> 
  * **Details**
  *
  * A failure of `create` is the failure of the caller for whom it was tried, at once and as it is: there are no retries
- * but the caller's own. One built ahead that fails is tried again after a pause, from 10 ms doubling to 5 seconds.
+ * but the caller's own. One that was tried for nobody, or for a caller who has left, is nobody's failure; what is to be
+ * prepared is tried again after a pause, from 10 ms doubling to 5 seconds.
  *
  * **Example** (A plugin whose state no two callers share)
  *
@@ -176,6 +178,11 @@ export const get: typeof Pool.get = Pool.get
 /**
  * Takes a fresh instance, runs an effect with it, and destroys it however the effect ends.
  *
+ * **Details**
+ *
+ * Destroying begins when the effect has ended, and keeps the place until its finalizers have run: nobody waits for them
+ * but those who need the place.
+ *
  * @category leases
  * @since 0.1.0
  */
@@ -202,8 +209,9 @@ export const useIfAvailable: typeof Pool.useIfAvailable = Pool.useIfAvailable
  *
  * **Details**
  *
- * Its place stays taken until then, so the cap holds. Detached more than once, it ends with the last of those scopes. An
- * instance that is not in use fails with {@link NotInUse}.
+ * Its place stays taken until then, so the cap holds. Detached more than once, it ends with the last of those scopes. A
+ * pool that closes waits for it as for a lease, for `closeGrace`. An instance that is not in use fails with
+ * {@link NotInUse}. If `create` gave one object more than once, it is the calling fiber's own.
  *
  * @category leases
  * @since 0.1.0
@@ -214,8 +222,8 @@ export const detach: {
 } = dual(2, <A, E>(self: InstancePool<A, E>, instance: A): Effect.Effect<A, NotInUse, Scope.Scope> =>
   Effect.uninterruptible(
     Effect.flatMap(Effect.scope, (scope) =>
-      Effect.suspend(() => {
-        const release = self.store.keep(instance)
+      Effect.withFiber((fiber) => {
+        const release = self.store.keep(instance, fiber)
         if (release === undefined) return Effect.fail(new NotInUse({ pool: self.name }))
         return Effect.as(Scope.addFinalizer(scope, Effect.sync(release)), instance)
       })
@@ -236,7 +244,7 @@ export const invalidate: typeof Pool.invalidate = Pool.invalidate
 
 /**
  * A consistent snapshot. `details` has `hits` (leases served from prepared instances), `misses` (leases that had to wait
- * for one to be built), `exhausted` and `live`. `min` is the number of instances kept prepared.
+ * for one to be built), `exhausted`, `live` and `detached`. `min` is the number of instances kept prepared.
  *
  * @category observation
  * @since 0.1.0

@@ -50,6 +50,29 @@ describe("detach", () => {
     })
   )
 
+  it.effect("keeps the calling fiber's own, of several instances of one value", () =>
+    Effect.gen(function* () {
+      const ended: Array<number> = []
+      let built = 0
+      const create = Effect.suspend(() => {
+        const id = ++built
+        return Effect.as(
+          Effect.addFinalizer(() => Effect.sync(() => ended.push(id))),
+          "always the same"
+        )
+      })
+      const pool = yield* InstancePool.make({ create })
+      const outer = yield* Scope.make()
+      const first = yield* fork(InstancePool.use(pool, () => Effect.never))
+      yield* InstancePool.use(pool, (instance) => Scope.provide(InstancePool.detach(pool, instance), outer))
+      expect(ended).toEqual([])
+      yield* Fiber.interrupt(first)
+      expect(ended).toEqual([1])
+      yield* closed(outer)
+      expect(ended).toEqual([1, 2])
+    })
+  )
+
   it.effect("for a scope that closes before the lease ends changes nothing", () =>
     Effect.gen(function* () {
       const world = yield* open({ max: 1 })

@@ -111,6 +111,37 @@ describe("an instance that cannot be built", () => {
     })
   )
 
+  it.effect("for somebody who came before is no failure of those who came after", () =>
+    Effect.gen(function* () {
+      const gates = Gates.make()
+      gates.create = 100
+      const world = yield* open({ max: 4, prepare: 1 }, gates)
+      yield* TestClock.adjust(98)
+      gates.create = "fail"
+      yield* TestClock.adjust(1)
+      gates.create = 5
+      const caller = yield* fork(use(world))
+      yield* TestClock.adjust(5)
+      expect(Exit.isSuccess(yield* Fiber.await(caller))).toBe(true)
+    })
+  )
+
+  it.effect("takes nobody with it who came when it was nearly over", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 1, onExhausted: "wait", createTimeout: 1000 })
+      world.gates.create = "hang"
+      const first = yield* fork(Effect.exit(use(world)))
+      yield* TestClock.adjust(500)
+      yield* Fiber.interrupt(first)
+      const second = yield* fork(Effect.exit(use(world)))
+      yield* TestClock.adjust(499)
+      world.gates.create = "ok"
+      yield* TestClock.adjust(1)
+      expect(outcome(second)).toMatchObject({ _tag: "Success" })
+      expectAtRest(world, 0)
+    })
+  )
+
   it.effect("ahead of time is not built a second time because it takes long", () =>
     Effect.gen(function* () {
       const gates = Gates.make()

@@ -214,7 +214,7 @@ describe("at capacity", () => {
       yield* TestClock.adjust(10)
       expect(held.filter(({ got }) => got.item !== undefined)).toHaveLength(4)
       expect(world.gates.items).toHaveLength(4)
-      expect(yield* details(world)).toEqual({ hits: 0, misses: 4, exhausted: 28, live: 4 })
+      expect(yield* details(world)).toEqual({ hits: 0, misses: 4, exhausted: 28, live: 4, detached: 0 })
       for (const { release } of held) yield* release
       yield* expectEveryPlaceWorks(world)
     })
@@ -233,7 +233,7 @@ describe("at capacity", () => {
       yield* TestClock.adjust(80)
       expect(callers.map(outcome)).toEqual(Array.from({ length: 32 }, (_, index) => index + 1))
       expect(world.gates.most).toBe(4)
-      expect(yield* details(world)).toEqual({ hits: 0, misses: 32, exhausted: 0, live: 0 })
+      expect(yield* details(world)).toEqual({ hits: 0, misses: 32, exhausted: 0, live: 0, detached: 0 })
       expectAtRest(world)
     })
   )

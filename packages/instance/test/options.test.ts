@@ -24,7 +24,7 @@ describe("options", () => {
         waits: false,
         acquireTimeout: 30_000,
         maxWaiters: Infinity,
-        createTimeout: 30_000,
+        createTimeout: 10_000,
         preparedMaxAge: Infinity,
         destroyTimeout: 5000,
         closeGrace: 30_000,

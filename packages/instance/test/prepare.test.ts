@@ -6,6 +6,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
 import { TestClock } from "effect/testing"
 import {
   counts,
@@ -43,7 +44,7 @@ describe("prepared instances", () => {
       yield* TestClock.adjust(100)
       expect(yield* Effect.all([use(world), use(world)])).toEqual([3, 4])
       yield* TestClock.adjust(100)
-      expect(yield* details(world)).toEqual({ hits: 4, misses: 0, exhausted: 0, live: 2 })
+      expect(yield* details(world)).toEqual({ hits: 4, misses: 0, exhausted: 0, live: 2, detached: 0 })
     })
   )
 
@@ -96,7 +97,7 @@ describe("prepared instances", () => {
         for (const { release } of held) yield* release
         yield* settle
       }
-      expect(yield* details(world)).toEqual({ hits: 12, misses: 0, exhausted: 3, live: 4 })
+      expect(yield* details(world)).toEqual({ hits: 12, misses: 0, exhausted: 3, live: 4, detached: 0 })
     })
   )
 
@@ -113,7 +114,7 @@ describe("prepared instances", () => {
       expect(held.map(({ got }) => got.item?.id)).toEqual([1, 2, undefined])
       expect(gates.attempts).toBe(2)
       // They had to wait for it.
-      expect(yield* details(world)).toEqual({ hits: 0, misses: 2, exhausted: 1, live: 2 })
+      expect(yield* details(world)).toEqual({ hits: 0, misses: 2, exhausted: 1, live: 2, detached: 0 })
     })
   )
 
@@ -240,6 +241,23 @@ describe("prepared instances", () => {
 })
 
 describe("the age of prepared instances", () => {
+  it.effect("is bounded for each of them", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 4, prepare: 1, preparedMaxAge: 1000 })
+      yield* TestClock.adjust(500)
+      yield* InstancePool.resize(world.pool, { min: 2 })
+      const { destroyed } = world.pool.admission.observer
+      yield* TestClock.adjust(499)
+      expect(destroyed.maxLifetime).toBe(0)
+      yield* TestClock.adjust(1)
+      expect(destroyed.maxLifetime).toBe(1)
+      yield* TestClock.adjust(499)
+      expect(destroyed.maxLifetime).toBe(1)
+      yield* TestClock.adjust(1)
+      expect(destroyed.maxLifetime).toBe(2)
+    })
+  )
+
   it.effect("is bounded by preparedMaxAge, after which they are replaced", () =>
     Effect.gen(function* () {
       const world = yield* open({ max: 4, prepare: 2, preparedMaxAge: "1 minute" })
@@ -322,7 +340,9 @@ describe("an instance that cannot be prepared", () => {
       yield* TestClock.adjust("1 minute")
       const pauses = gates.attemptedAt.slice(1).map((at, index) => at - gates.attemptedAt[index]!)
       expect(pauses.slice(0, 12)).toEqual([10, 20, 40, 80, 160, 320, 640, 1280, 2560, 5000, 5000, 5000])
-      expect(world.logs).toEqual([expect.stringContaining('Pool "plugins": an instance could not be built ahead')])
+      expect(world.logs).toEqual([
+        expect.stringContaining('Pool "plugins": an instance could not be built, and nobody was there to be told')
+      ])
       gates.allWell()
       yield* TestClock.adjust(5000)
       expectAtRest(world, 1)
@@ -333,6 +353,25 @@ describe("an instance that cannot be prepared", () => {
       yield* TestClock.adjust(30)
       expect(gates.attempts).toBe(attempts + 3)
       expect(world.logs).toHaveLength(2)
+    })
+  )
+
+  it.effect("is tried again in time also when another fails in the pause, and neither can be cleaned up", () =>
+    Effect.gen(function* () {
+      const startedAt: Array<number> = []
+      const create: Effect.Effect<string, string, Scope.Scope> = Effect.gen(function* () {
+        startedAt.push(yield* Clock.currentTimeMillis)
+        yield* Effect.addFinalizer(() => Effect.never)
+        yield* Effect.sleep(startedAt.length === 1 ? 100 : 6)
+        return yield* Effect.fail("no such module")
+      })
+      const { pool } = yield* Sandbox.open(InstancePool.make({ create, max: 4, prepare: 1, destroyTimeout: "1 hour" }))
+      yield* TestClock.adjust(99)
+      const caller = yield* fork(Effect.exit(InstancePool.use(pool, () => Effect.void)))
+      yield* TestClock.adjust(2)
+      yield* Fiber.interrupt(caller)
+      yield* TestClock.adjust(20)
+      expect(startedAt).toEqual([0, 99, 110])
     })
   )
 

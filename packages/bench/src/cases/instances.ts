@@ -1,5 +1,6 @@
 import { InstancePool } from "@effect-pools/instance"
 import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import type { Case } from "../harness.ts"
 import { inOneFiber } from "../loops.ts"
 import type { Effort } from "../settings.ts"
@@ -12,7 +13,9 @@ const create = Effect.sync(() => ({}))
 const createEnding = Effect.acquireRelease(create, () => Effect.void)
 
 /** A lease on an instance of its own, against its factory alone. */
-export const makeInstances = Effect.fnUntraced(function* ({ isQuick }: Effort) {
+export const makeInstances = Effect.fnUntraced(function* ({
+  isQuick
+}: Effort): Effect.fn.Return<ReadonlyArray<Case>, unknown, Scope.Scope> {
   const pool = yield* InstancePool.make({ create })
   const ending = yield* InstancePool.make({ create: createEnding })
   const uses = {

@@ -56,7 +56,7 @@ export const checkOptions = <A, E>(options: Options<A, E, any>): Checked<A, E> =
     waits: checks.oneOf("onExhausted", options.onExhausted, "fail", ["fail", "wait"]) === "wait",
     acquireTimeout: checks.millis("acquireTimeout", options.acquireTimeout, 30_000, { zero: true, infinity: true }),
     maxWaiters: checks.limit("maxWaiters", options.maxWaiters, Infinity, 0),
-    createTimeout: checks.millis("createTimeout", options.createTimeout, 30_000, forever),
+    createTimeout: checks.millis("createTimeout", options.createTimeout, 10_000, forever),
     preparedMaxAge: checks.millis("preparedMaxAge", options.preparedMaxAge, Infinity, forever),
     destroyTimeout: checks.millis("destroyTimeout", options.destroyTimeout, 5000, forever),
     closeGrace: checks.millis("closeGrace", options.closeGrace, 30_000, { zero: true, infinity: true }),

@@ -19,6 +19,9 @@ import type { Checked } from "./options.ts"
 /** The pause after a prepared instance could not be built: doubled with each failure, in milliseconds. */
 const PAUSE = { first: 10, longest: 5000 } as const
 
+/** How long preparing may hold up everybody else if building is synchronous, in milliseconds. */
+const TURN = 5
+
 /**
  * The store of an instance pool: an instance is built for a lease, or ahead of one, and ends with it.
  *
@@ -40,11 +43,12 @@ export class InstanceStore<A, E> implements Store.Store<A, E> {
   #prepareAt = 0
   #putOff = 0
   #isPreparing = false
-  #isBuilding = false
   #lastId = 0
   /** Leases served from prepared instances, and by instances that had to be built. */
   #hits = 0
   #misses = 0
+  /** Instances that other scopes than their lease's keep. */
+  #detached = 0
   /** Of what is being destroyed, that which nobody had or waited for: no caller is refused because of it. */
   retiring = 0
 
@@ -84,52 +88,50 @@ export class InstanceStore<A, E> implements Store.Store<A, E> {
     this.destroy(instance, instance.doom ?? "released")
   }
 
-  /** Keeps an instance in use, for as long as the returned function is not called. */
-  keep(value: A): (() => void) | undefined {
-    const instance = this.#inUse(value)
+  /** Keeps an instance in use, of several of one value the asking fiber's, until the returned function is called. */
+  keep(value: A, asking: unknown): (() => void) | undefined {
+    const instance = this.#inUse(value, asking)
     if (instance === undefined) return undefined
-    instance.keepers++
+    if (instance.keepers++ === 0) this.#detached++
     this.admission.observer.emit({ _tag: "ItemDetached", item: instance.id })
     return () => {
-      instance.keepers--
-      if (instance.keepers > 0 || instance.holder !== undefined || instance.state === "destroyed") return
+      if (--instance.keepers > 0) return
+      this.#detached--
+      if (instance.holder !== undefined || instance.state === "destroyed") return
       this.destroy(instance, instance.doom ?? "released")
     }
   }
 
-  #inUse(value: A): Instance<A> | undefined {
-    let instance = this.#byValue.get(value)
-    while (instance !== undefined && instance.state !== "used") instance = instance.twin
-    return instance
+  #inUse(value: A, asking: unknown): Instance<A> | undefined {
+    let found: Instance<A> | undefined
+    for (let instance = this.#byValue.get(value); instance !== undefined; instance = instance.twin) {
+      if (instance.state !== "used") continue
+      if (instance.holder?.fiber === asking) return instance
+      found ??= instance
+    }
+    return found
   }
 
   // Supply -----------------------------------------------------------------------------------------------------------
 
   replenish(): void {
-    this.#buildWhile(() => this.#missing > 0)
+    while (this.#hasRoom && this.#missing > 0) this.#build()
     if (this.#wantsPrepared()) this.#prepare()
   }
 
-  /** Builds what is to be prepared, but not in the step of a caller who took or returned one. */
+  /** Builds what is to be prepared, but not in the step of a caller who took or returned one, nor all in one turn. */
   #prepare(): void {
     if (this.#isPreparing) return
     this.#isPreparing = true
     const prepare = Effect.sync(() => {
       this.#isPreparing = false
-      this.#buildWhile(() => this.#missing > 0 || this.#wantsPrepared())
+      const until = this.admission.clock.exact() + TURN
+      while (this.#wantsPrepared()) {
+        if (this.admission.clock.exact() > until) return this.#prepare()
+        this.#build()
+      }
     })
     this.admission.background.fork(Effect.andThen(Effect.yieldNow, prepare))
-  }
-
-  #buildWhile(isWanted: () => boolean): void {
-    // One that fails at once calls this again: as deep as the queue is long, if it were not for this.
-    if (this.#isBuilding) return
-    this.#isBuilding = true
-    try {
-      while (this.#hasRoom && isWanted()) this.#build()
-    } finally {
-      this.#isBuilding = false
-    }
   }
 
   get #hasRoom(): boolean {
@@ -173,7 +175,7 @@ export class InstanceStore<A, E> implements Store.Store<A, E> {
     this.#supply.make({
       created: (value, scope, now, took) => this.#built(value, scope, now, took),
       failed: (cause, now, startedAt) => {
-        if (this.#failSomebody(cause, now, startedAt)) return
+        if (this.#failSomebody(cause, startedAt)) return
         isNobodys = true
         this.retiring++
         this.#failedAlone(cause, now)
@@ -216,22 +218,25 @@ export class InstanceStore<A, E> implements Store.Store<A, E> {
     this.#retireSurplus()
   }
 
-  #failSomebody(cause: Cause.Cause<E | PoolError.PoolError>, now: number, startedAt: number): boolean {
+  /** The failure is that of the first for whom it was tried: who has waited since before it began. */
+  #failSomebody(cause: Cause.Cause<E | PoolError.PoolError>, startedAt: number): boolean {
     // Nothing is built for those who wait for a suspended pool: they have their turn when it is resumed.
     if (this.admission.lifecycle === "suspended") return false
-    // Whoever came later than one that takes long has another built.
-    return this.admission.failFirst(Effect.failCause(cause), now - startedAt < Supply.PATIENCE ? now : startedAt)
+    return this.admission.failFirst(Effect.failCause(cause), startedAt)
   }
 
   #failedAlone(cause: Cause.Cause<E | PoolError.PoolError>, now: number): void {
-    const { name } = this.admission
-    if (this.#putOff === 0) this.admission.warn(`Pool "${name}": an instance could not be built ahead`, cause)
+    const { admission } = this
+    if (this.#putOff === 0) {
+      admission.warn(`Pool "${admission.name}": an instance could not be built, and nobody was there to be told`, cause)
+    }
     // Those that were tried together and fail together are one failure.
-    if (now < this.#prepareAt) return
-    this.#putOff = Math.min(this.#putOff * 2 || PAUSE.first, PAUSE.longest)
-    this.#prepareAt = now + this.#putOff
+    if (now >= this.#prepareAt) {
+      this.#putOff = Math.min(this.#putOff * 2 || PAUSE.first, PAUSE.longest)
+      this.#prepareAt = now + this.#putOff
+    }
     // Not only when what it leaves behind has been cleaned up, which may take its time.
-    this.replenish()
+    admission.replenish()
   }
 
   // Ends -------------------------------------------------------------------------------------------------------------
@@ -305,11 +310,16 @@ export class InstanceStore<A, E> implements Store.Store<A, E> {
     this.#age.clear()
     this.#pause.clear()
     this.#supply.stop()
-    for (const instance of Array.from(this.#prepared)) this.#retire(instance, "closed")
+    for (let instance = this.#prepared.head; instance !== undefined; instance = this.#prepared.head) {
+      this.#retire(instance, "closed")
+    }
   }
 
   abandon(): void {
-    for (const instance of Array.from(this.all)) this.destroy(instance, "closed")
+    for (const instance of Array.from(this.all)) {
+      // The end of one may have been that of another.
+      if (instance.state !== "destroyed") this.destroy(instance, "closed")
+    }
   }
 
   // Answers ----------------------------------------------------------------------------------------------------------
@@ -344,7 +354,8 @@ export class InstanceStore<A, E> implements Store.Store<A, E> {
       hits: this.#hits,
       misses: this.#misses,
       exhausted,
-      live: this.admission.live
+      live: this.admission.live,
+      detached: this.#detached
     }
   }
 }
