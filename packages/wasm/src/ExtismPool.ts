@@ -82,7 +82,7 @@ export interface ExtismInstance {
  * @since 0.1.0
  */
 export interface CallOptions {
-  /** How long this call may take. Default: the pool's `callTimeout`. Needs instances with threads of their own. */
+  /** How long this call may take, once it is its turn. Default: the pool's `callTimeout`. Needs instances with threads of their own. */
   readonly timeout?: Duration.Input | undefined
 }
 
@@ -235,7 +235,8 @@ export type OpenError<ME = never> = ME | InvalidOptions.InvalidOptions | ExtismE
  * **Gotchas**
  *
  * A thread takes some ten milliseconds and megabytes to start: `prepare` starts some ahead. One whose building hangs is
- * ended by `createTimeout`; without a thread, nothing ends it.
+ * ended by `createTimeout`; without a thread, nothing ends it. If a plugin with WASI traps at its start, Extism leaves two
+ * file handles to the garbage collector, unless it has a thread.
  *
  * **Example** (A plugin that is ended when it takes too long)
  *

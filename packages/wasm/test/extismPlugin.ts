@@ -36,7 +36,8 @@ export function echo(): i32 {
 }
 
 export function greeting(): i32 {
-  const greeting = Config.get("greeting")
+  const key = Host.inputString()
+  const greeting = Config.get(key == "" ? "greeting" : key)
   output(greeting === null ? "nothing configured" : greeting)
   return 0
 }

@@ -11,6 +11,7 @@ import { pluginBytes } from "./extismPlugin.ts"
 import {
   call,
   errorOf,
+  expectAtRest,
   expectIntact,
   functions,
   open as openPlugin,
@@ -77,6 +78,8 @@ describe.each([
       const greeting = (options: Options) =>
         Effect.scoped(Effect.flatMap(open(options), (pool) => text(pool, "greeting")))
       expect(yield* greeting({})).toBe("nothing configured")
+      // Which every object has.
+      expect(yield* text(yield* open({ name: "other" }), "greeting", "toString")).toBe("nothing configured")
       const wasm = [{ data: yield* Effect.promise(pluginBytes) }]
       const manifest = { wasm, config: { greeting: "from the manifest" } }
       expect(yield* greeting({ manifest })).toBe("from the manifest")
@@ -316,6 +319,39 @@ describe.each([
       expect(yield* told(call(pool, "add"))).toMatchObject({ ...missing, _tag: "MistypedImport", given: "number" })
       given = functions()
       yield* expectIntact(pool)
+    })
+  )
+
+  live("is given nothing that objects only inherit", () =>
+    Effect.gen(function* () {
+      for (const [module, name] of [
+        ["constructor", "assign"],
+        ["extism:host/user", "toString"],
+        ["extism:host/env", "constructor"],
+        ["env", "toString"],
+        ["wasi_snapshot_preview1", "constructor"]
+      ] as const) {
+        const manifest = fromText(`(module (import "${module}" "${name}" (func)) (memory (export "memory") 1))`)
+        const pool = yield* open({ manifest, useWasi: true, name: module })
+        expect(yield* told(call(pool, "any"))).toMatchObject({ _tag: "MissingImport", module, name })
+      }
+    })
+  )
+
+  live("can use WASI", () =>
+    Effect.gen(function* () {
+      const manifest = fromText(`(module
+        (import "wasi_snapshot_preview1" "clock_time_get" (func $now (param i32 i64 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+        (memory (export "memory") 1)
+        (func (export "now") (if (call $now (i32.const 0) (i64.const 1) (i32.const 0)) (then unreachable)))
+        (func (export "exit") (call $exit (i32.const 3))))`)
+      const without = yield* open({ manifest, name: "without" })
+      expect(yield* told(call(without, "now"))).toMatchObject({ _tag: "MissingImport", name: "clock_time_get" })
+      const pool = yield* open({ manifest, useWasi: true })
+      expect((yield* call(pool, "now")).isSet).toBe(false)
+      expect(yield* told(call(pool, "exit"))).toMatchObject({ _tag: "WasmTrap", kind: "HostError", export: "exit" })
+      yield* expectAtRest(pool)
     })
   )
 

@@ -53,7 +53,8 @@ export const build = async (blueprint: Blueprint, { callHost, log }: Surrounding
     { wasm: blueprint.modules as Array<{ name: string; module: any }> },
     {
       functions,
-      config: { ...blueprint.config },
+      // Extism looks keys up in whatever the object has, inherited or not.
+      config: Object.assign(Object.create(null), blueprint.config),
       allowedPaths: { ...blueprint.allowedPaths },
       useWasi: blueprint.useWasi,
       logger: {

@@ -50,6 +50,8 @@ export const toInstanceOptions = <E, R, ME, MR>(
       const reason = new ExtismError.InvalidPlugin({ pool, module: withoutMemory.name, problem })
       return yield* Effect.fail(ExtismError.make(reason))
     }
+    const builtIn = new Map([[extismNamespace, extismFunctions]])
+    if (checked.useWasi) builtIn.set("wasi_snapshot_preview1", yield* wasiFunctions)
     const runFork = Effect.runForkWith(yield* Effect.context<never>())
     const { allowedHosts, allowedPaths, callTimeout, config } = settings
     const plan: Plan = {
@@ -69,7 +71,7 @@ export const toInstanceOptions = <E, R, ME, MR>(
     const openGuest = settings.runInWorker ? openThread : openPlugin
     const create = Effect.gen(function* () {
       const all = withHttp(yield* effectOf<HostFunctions, E, R>(functions()), pool, allowedHosts)
-      yield* checkImports(plan, all)
+      yield* checkImports(plan, builtIn, all)
       const guest = yield* Effect.mapError(openGuest(plan, all), (failure) => toError(pool, "start", failure))
       return yield* openInstance(plan, guest)
     })
@@ -94,31 +96,34 @@ const functionsOf = ({ module }: NamedModule): ReadonlyArray<string> =>
 const exportsMemory = ({ module }: NamedModule): boolean =>
   engine.Module.exports(module).some(({ kind, name }) => kind === "memory" && name === "memory")
 
-/** Beforehand, as Extism does not clean up after a plugin that the engine can't link. */
+/** The functions of WASI that Extism has from Node. */
+const wasiFunctions = Effect.promise(async () => {
+  const { WASI } = await import("node:wasi")
+  return new Set(Object.keys(new WASI({ version: "preview1" }).wasiImport as object))
+})
+
+/**
+ * Beforehand, as Extism does not clean up after a plugin that the engine can't link, and as the engine would also take what
+ * objects inherit: a plugin could import `constructor` from any of them.
+ */
 const checkImports = (
-  { blueprint: { modules, useWasi }, pool }: Plan,
+  { blueprint: { modules }, pool }: Plan,
+  builtIn: ReadonlyMap<string, ReadonlySet<string>>,
   functions: HostFunctions
 ): Effect.Effect<void, WasmError.WasmError> => {
-  for (const { module } of modules) {
-    for (const { kind, module: namespace, name } of engine.Module.imports(module)) {
-      if (useWasi && namespace === "wasi_snapshot_preview1") continue
-      const ours = namespace === extismNamespace && extismFunctions.has(name)
-      const given: unknown = ours ? extismFunctions : functions[namespace]?.[name]
-      if (given === undefined) {
-        return Effect.fail(
-          new WasmError.WasmError({ reason: new WasmError.MissingImport({ pool, module: namespace, name, kind }) })
-        )
-      }
-      const what = ours ? "function" : kindOf(given)
-      if (kind !== "function" || what !== "function") {
-        const problem = kind === "function" ? "it is no function" : "a plugin can be given nothing but functions"
-        return Effect.fail(
-          new WasmError.WasmError({
-            reason: new WasmError.MistypedImport({ pool, module: namespace, name, kind, given: what, problem })
-          })
-        )
-      }
+  for (const { kind, module, name } of modules.flatMap((named) => engine.Module.imports(named.module))) {
+    const isBuiltIn = builtIn.get(module)?.has(name) === true
+    if (!isBuiltIn && !(Object.hasOwn(functions, module) && Object.hasOwn(functions[module]!, name))) {
+      return refuse(new WasmError.MissingImport({ pool, module, name, kind }))
+    }
+    const given = isBuiltIn ? "function" : kindOf(functions[module]![name])
+    if (kind !== "function" || given !== "function") {
+      const problem = kind === "function" ? "it is no function" : "a plugin can be given nothing but functions"
+      return refuse(new WasmError.MistypedImport({ pool, module, name, kind, given, problem }))
     }
   }
   return Effect.void
 }
+
+const refuse = (reason: WasmError.WasmErrorReason): Effect.Effect<never, WasmError.WasmError> =>
+  Effect.fail(new WasmError.WasmError({ reason }))

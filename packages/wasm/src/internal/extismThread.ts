@@ -27,8 +27,10 @@ export const openThread = (plan: Plan, functions: HostFunctions): Effect.Effect<
     return thread
   })
 
-// Sources run as they are, what is published has been compiled.
-const main = new URL(`./extismThreadMain${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url)
+const source = new URL("./extismThreadMain.ts", import.meta.url)
+
+// Sources run as they are; what is published has been compiled.
+const main = import.meta.url.endsWith(".ts") ? source : new URL(source.href.replace(/ts$/, "js"))
 
 /** Extism loads Node's WASI, used or not, and each thread would warn of it. */
 const execArgv = [...process.execArgv, "--disable-warning=ExperimentalWarning"]
