@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Worker } from "node:worker_threads"
 import { once } from "node:events"
-import { ArenaBacking, BumpArena } from "@effect-pools/arena"
+import { ArenaBacking, ArenaError, BumpArena } from "@effect-pools/arena"
 import { everyBacking } from "./support.ts"
 
 describe.each(everyBacking)("memory of %s", (_name, backing) => {
@@ -55,6 +55,18 @@ describe("memory of WebAssembly", () => {
     expect(memory.view.byteLength).toBe(100)
     expect(memory.view[7]).toBe(42)
     expect(() => memory.memory.grow(1)).toThrow(RangeError)
+  })
+})
+
+describe("an arena over WebAssembly memory", () => {
+  it("goes on where the memory lies after a guest has grown it", () => {
+    using arena = BumpArena.makeUnsafe({ size: 100, backing: ArenaBacking.growingWasm(2) })
+    const before = BumpArena.allocBytesUnsafe(arena, 4).fill(1)
+    arena.memory.memory.grow(1)
+    expect(before.length).toBe(0)
+    expect([...BumpArena.bytesUnsafe(arena, 0, 4)]).toEqual([1, 1, 1, 1])
+    expect(BumpArena.allocBytesUnsafe(arena, 4).fill(2).byteOffset).toBe(4)
+    expect(() => BumpArena.growBytesUnsafe(arena, before, 8)).toThrow(ArenaError.ArenaMisuse)
   })
 })
 

@@ -96,6 +96,23 @@ describe("allocation", () => {
   })
 })
 
+describe("the largest arena", () => {
+  const largest = 2 ** 31 - 65_536
+
+  it("is used to its last byte, with any alignment", () => {
+    using arena = arenaOf(largest)
+    expect(BumpArena.allocUnsafe(arena, largest - 65_537, 1)).toBe(0)
+    expect(BumpArena.allocUnsafe(arena, 1, 65_536)).toBe(largest - 65_536)
+    expect(BumpArena.allocUnsafe(arena, 65_536, 1)).toBe(-1)
+    expect(BumpArena.allocUnsafe(arena, 65_535, 1)).toBe(largest - 65_535)
+    for (const align of [1, 8, 65_536]) {
+      expect(BumpArena.allocUnsafe(arena, 1, align)).toBe(-1)
+      expect(BumpArena.allocUnsafe(arena, 2 ** 31 - 1, align)).toBe(-1)
+    }
+    expect(arena.remaining).toBe(0)
+  })
+})
+
 describe("text", () => {
   const texts = [
     "",
@@ -347,6 +364,34 @@ describe("an arena that chains", () => {
       expect([arena.allocated, arena.capacity]).toEqual([80, 200])
     }
     expect(memory.reserved).toBe(2)
+  })
+
+  it("refuses views of a chunk that a rewind has left", () => {
+    using arena = arenaOf(100, { overflow: "chain" })
+    BumpArena.allocUnsafe(arena, 80)
+    const mark = BumpArena.markUnsafe(arena)
+    const second = BumpArena.allocUnsafe(arena, 50)
+    BumpArena.rewindUnsafe(arena, mark)
+    expect(() => BumpArena.bytesUnsafe(arena, second, 10)).toThrow(ArenaError.ArenaMisuse)
+  })
+
+  it("rewinds to the very end of a chunk, before and after it went on", () => {
+    using arena = arenaOf(65_536, { overflow: "chain" })
+    BumpArena.allocUnsafe(arena, 65_536)
+    const mark = BumpArena.markUnsafe(arena)
+    BumpArena.rewindUnsafe(arena, mark)
+    expect([arena.allocated, arena.remaining]).toEqual([65_536, 0])
+    const second = BumpArena.allocUnsafe(arena, 65_536)
+    BumpArena.rewindUnsafe(arena, mark)
+    expect([arena.allocated, arena.remaining]).toEqual([65_536, 65_536])
+    expect(BumpArena.allocUnsafe(arena, 10)).toBe(second)
+  })
+
+  it("ends where positions end", () => {
+    using arena = arenaOf(2 ** 30, { overflow: "chain" })
+    expect(BumpArena.allocUnsafe(arena, 2 ** 30)).toBe(0)
+    expect(BumpArena.allocUnsafe(arena, 1, 1)).toBe(-1)
+    expect(arena.capacity).toBe(2 ** 30)
   })
 
   it("a view that does not lie in one chunk is refused", () => {

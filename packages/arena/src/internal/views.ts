@@ -8,9 +8,13 @@ import { utf8 } from "./platform.ts"
 
 type Inner = Arena<ArenaMemory>
 
-/** A class of typed arrays. */
-export interface ArrayClass<A> extends ViewClass<A> {
+/**
+ * A class of typed arrays. Its prototype says what they are over memory of whatever kind; what the constructor's own type
+ * says is true of an `ArrayBuffer` alone.
+ */
+export interface ArrayClass<A> extends ViewClass<unknown> {
   readonly BYTES_PER_ELEMENT: number
+  readonly prototype: A
 }
 
 /** The classes of typed arrays by name, over memory of whatever kind. */
@@ -39,7 +43,7 @@ export const allocBytes = (arena: Inner, length: number, align: number): Uint8Ar
 export const allocArray = <A>(arena: Inner, array: ArrayClass<A>, length: number): A => {
   const width = elementSize(arena, array)
   arena.requireSize("a length", length)
-  return arena.viewAt(array, allocOrThrow(arena, length * width, width), length)
+  return arena.viewAt(array, allocOrThrow(arena, length * width, width), length) as A
 }
 
 export const allocDataView = (arena: Inner, length: number, align: number): DataView<ArrayBufferLike> =>
