@@ -125,6 +125,19 @@ describe("background checks", () => {
     })
   )
 
+  it.effect("that are over at once go on one after the other, however many there are", () =>
+    Effect.gen(function* () {
+      let checks = 0
+      const check = () => Effect.sync(() => void checks++)
+      const connections = 3000
+      const world = yield* open({ max: connections, min: connections, health: { check, interval: "1 minute" } })
+      expect(counts(world).idle).toBe(connections)
+      yield* TestClock.adjust("1 minute")
+      expect(checks).toBe(connections)
+      expect(counts(world).idle).toBe(connections)
+    })
+  )
+
   it.effect("leave alone what their own beginning has put to use", () =>
     Effect.gen(function* () {
       const gates = Gates.make()
@@ -149,6 +162,25 @@ describe("background checks", () => {
     })
   )
 })
+
+it.effect("a closed pool that has called off its checks has no timer but that of its grace", () =>
+  Effect.gen(function* () {
+    const gates = Gates.make()
+    const health = { check: gates.onCheck, interval: "1 minute" } as const
+    const world = yield* open({ max: 2, closeGrace: "10 seconds", health }, gates)
+    const holder = yield* hold(world)
+    yield* idle(world, 1, 0)
+    gates.check = "hang"
+    yield* TestClock.adjust("1 minute")
+    expect(gates.checks).toBe(1)
+    yield* Effect.forkChild(world.close, { startImmediately: true })
+    yield* settle
+    const { left, now } = { left: world.left.sleeps, now: counts(world) }
+    yield* holder.release
+    expect(now).toMatchObject({ idle: 0, used: 1, destroying: 0 })
+    expect(left).toBe(1)
+  })
+)
 
 it.effect("a closed pool that waits for its last lease has no timer but that of its grace", () =>
   Effect.gen(function* () {
