@@ -31,7 +31,7 @@ const isFlat = (
 ) =>
   it.live(`is flat: ${name}`, () =>
     Effect.gen(function* () {
-      const pool = yield* InstancePool.make({ create, ...options })
+      const pool = yield* InstancePool.make({ create, closeGrace: 0, ...options })
       const { perUnit } = yield* growth(lease(pool), units)
       assert.isBelow(perUnit, bound)
       const { acquired, created, released, used } = yield* InstancePool.stats(pool)
@@ -56,7 +56,7 @@ describe("memory over many leases", { timeout: 300_000 }, () => {
       return Effect.andThen(Scope.provide(InstancePool.get(pool), latest), Scope.close(previous, Exit.void))
     })
   }
-  isFlat("instances of one value, always two at a time", { create: Effect.succeed(same) }, overlapping, 1000)
+  isFlat("instances of one value, always two at a time", { create: Effect.succeed(same) }, overlapping)
   isFlat("a caller that is refused", { max: 1 }, (pool) => InstancePool.use(pool, () => Effect.exit(use(pool))))
 
   it.live("is not flat, and is found out, if something is kept of each", () =>
