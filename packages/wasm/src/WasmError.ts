@@ -7,6 +7,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import { inWords } from "./internal/inWords.ts"
 
 /**
  * The bytes are no module, or none that this engine takes. `problem` is what the engine says.
@@ -128,8 +129,7 @@ export class InvalidArguments extends Schema.TaggedError<InvalidArguments>("effe
   { pool: Schema.String, export: Schema.String, cause: Schema.Defect() }
 ) {
   override get message(): string {
-    const said = this.cause instanceof Error ? this.cause.message : String(this.cause)
-    return `Pool "${this.pool}": "${this.export}" can't be called with these arguments: ${said}`
+    return `Pool "${this.pool}": "${this.export}" can't be called with these arguments: ${inWords(this.cause)}`
   }
 }
 

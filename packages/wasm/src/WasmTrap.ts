@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import { inWords } from "./internal/inWords.ts"
 import { kindOf } from "./internal/webAssembly.ts"
 
 const kinds = [
@@ -67,10 +68,8 @@ export class WasmTrap extends Schema.TaggedError<WasmTrap>("effect-pools/WasmTra
   cause: Schema.Defect()
 }) {
   override get message(): string {
-    const { cause } = this
-    const said =
-      cause instanceof Error ? cause.message : this.kind === "GuestException" ? "an exception" : String(cause)
     const what = this.kind === "HostError" ? "the host failed in" : "the guest trapped in"
+    const said = this.kind === "GuestException" ? "it has thrown an exception" : inWords(this.cause)
     return `Pool "${this.pool}": ${what} "${this.export}" (${this.kind}): ${said}`
   }
 }

@@ -128,6 +128,17 @@ describe("memory", () => {
       })
     )
 
+    it.effect("and only says that it is one is refused by the engine", () =>
+      Effect.gen(function* () {
+        const memory = { [Symbol.toStringTag]: "WebAssembly.Memory" }
+        const pool = yield* WasmInstancePool.make({ module, imports: () => ({ host: { memory } }), maxMemoryPages: 4 })
+        expect(yield* reasonOf(Effect.scoped(InstancePool.get(pool)))).toMatchObject({
+          _tag: "MistypedImport",
+          name: "memory"
+        })
+      })
+    )
+
     it.effect("and must be larger than the limit is found when the pool opens", () =>
       Effect.gen(function* () {
         const large = fromText(`(module (import "host" "memory" (memory 5)))`)

@@ -242,6 +242,7 @@ describe("a call", () => {
           for (const [name, argument] of [
             ["price", 1n],
             ["price", Symbol("price")],
+            ["price", Object.create(null)],
             ["next", 1],
             ["next", "one"],
             ["next", undefined]
@@ -249,7 +250,8 @@ describe("a call", () => {
             expect(yield* reasonOf(instance.call(name, argument))).toMatchObject({
               _tag: "InvalidArguments",
               pool: "plugins",
-              export: name
+              export: name,
+              message: expect.stringContaining(`"${name}" can't be called with these arguments: Cannot `)
             })
           }
           expect(instance.trap).toBeUndefined()

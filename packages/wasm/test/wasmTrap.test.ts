@@ -187,8 +187,17 @@ describe("a trap", () => {
     assert.strictEqual(trap.cause, cause)
   })
 
+  it("has a message whatever was thrown", () => {
+    const said = (kind: WasmTrap.Kind, cause: unknown) =>
+      new WasmTrap.WasmTrap({ kind, pool: "plugins", export: "price", cause }).message
+    for (const cause of [undefined, null, Symbol("no"), Object.create(null), () => 1]) {
+      assert.include(said("HostError", cause), `Pool "plugins": the host failed in "price" (HostError): `)
+    }
+    assert.include(said("GuestException", {}), `(GuestException): it has thrown an exception`)
+  })
+
   it("says that it was the host's failure", () => {
     const trap = new WasmTrap.WasmTrap({ kind: "HostError", pool: "plugins", export: "start", cause: "no" })
-    assert.strictEqual(trap.message, `Pool "plugins": the host failed in "start" (HostError): no`)
+    assert.strictEqual(trap.message, `Pool "plugins": the host failed in "start" (HostError): "no"`)
   })
 })

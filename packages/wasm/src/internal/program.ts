@@ -8,6 +8,7 @@ import {
   WasmError,
   type WasmErrorReason
 } from "../WasmError.ts"
+import { inWords } from "./inWords.ts"
 import type { Checked } from "./options.ts"
 import { limitMemory } from "./limitMemory.ts"
 import {
@@ -75,7 +76,7 @@ const compileBytes = (bytes: Uint8Array, pool: string): Effect.Effect<object, Wa
     try: () => engine.compile(bytes),
     catch: (error) =>
       new WasmError({
-        reason: new InvalidModule({ pool, problem: error instanceof Error ? error.message : String(error) })
+        reason: new InvalidModule({ pool, problem: inWords(error) })
       })
   })
 

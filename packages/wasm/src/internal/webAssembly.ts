@@ -43,9 +43,9 @@ export const kindOf = (value: unknown): string => {
 export const isBytes = (value: unknown): value is Bytes =>
   ArrayBuffer.isView(value) || Object.prototype.toString.call(value) === "[object ArrayBuffer]"
 
-/** How many pages of 64 KiB a memory has. */
+/** How many pages of 64 KiB a memory has: none, if it only says that it is one. */
 export const pagesOf = (memory: unknown): number =>
-  (memory as { readonly buffer: ArrayBufferLike }).buffer.byteLength / 65_536
+  ((memory as { readonly buffer?: ArrayBufferLike }).buffer?.byteLength ?? 0) / 65_536
 
 const tagOf = (value: unknown): string | undefined =>
   /^\[object WebAssembly\.(\w+)\]$/.exec(Object.prototype.toString.call(value))?.[1]
