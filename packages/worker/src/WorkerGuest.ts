@@ -37,15 +37,17 @@ import * as RpcServer from "effect/rpc/RpcServer"
  * ```ts
  * import { Effect, Schema } from "effect"
  * import { Rpc, RpcGroup } from "effect/rpc"
- * import { WorkerGuest } from "@effect-pools/worker"
+ * import * as WorkerGuest from "@effect-pools/worker/WorkerGuest"
  *
  * // The group is the pool's too, and so has a module of its own.
  * const Prices = RpcGroup.make(
  *   Rpc.make("Price", { payload: { cents: Schema.Number }, success: Schema.Number })
  * )
  *
- * const main = () =>
- *   WorkerGuest.serve(Prices, Prices.toLayer({ Price: ({ cents }) => Effect.succeed(cents * 2) }))
+ * const handlers = Prices.toLayer({ Price: ({ cents }) => Effect.succeed(cents * 2) })
+ *
+ * // In a worker's module this is called at once.
+ * const main = () => WorkerGuest.serve(Prices, handlers)
  * ```
  *
  * @category running

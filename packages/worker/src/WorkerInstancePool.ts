@@ -137,7 +137,7 @@ export interface Options<Rpcs extends Rpc.Any> extends PoolOptions {
  *   Rpc.make("Price", { payload: { cents: Schema.Number }, success: Schema.Number })
  * )
  *
- * const main = Effect.gen(function*() {
+ * const price = (cents: number) => Effect.gen(function*() {
  *   const pool = yield* WorkerInstancePool.make({
  *     group: Prices,
  *     spawn: new URL("./prices.worker.ts", import.meta.url),
@@ -145,7 +145,7 @@ export interface Options<Rpcs extends Rpc.Any> extends PoolOptions {
  *     callTimeout: "1 second",
  *     prepare: 1
  *   })
- *   return yield* InstancePool.use(pool, (worker) => worker.Price({ cents: 21 }))
+ *   return yield* InstancePool.use(pool, (worker) => worker.Price({ cents }))
  * }).pipe(Effect.scoped)
  * ```
  *

@@ -98,6 +98,19 @@ describe("a runaway", () => {
     )
   )
 
+  it.live("is not what has answered in time while the process was too busy to take the answer", () =>
+    withPool({ callTimeout: "500 millis" }, (pool) =>
+      InstancePool.use(pool, (worker) =>
+        Effect.gen(function* () {
+          const call = yield* fork(outcome(worker.Double({ n: 21 })))
+          const until = performance.now() + 2000
+          while (performance.now() < until);
+          expect(yield* Fiber.join(call)).toBe(42)
+        })
+      )
+    )
+  )
+
   it.live("does not hold up the close of its pool beyond the grace, and its caller is told", () =>
     Effect.gen(function* () {
       const calling = yield* withClosing((pool) => InstancePool.use(pool, (worker) => worker.Spin()))

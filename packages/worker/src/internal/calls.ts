@@ -41,10 +41,12 @@ export class Calls {
   owe(id: Id): void {
     const call = this.#calls.get(id)
     if (call === undefined || call.clock !== undefined || call.timeout === Infinity) return
-    const { rpc, timeout } = call
+    call.clock = this.#fork(Effect.andThen(patience(call.timeout), this.#overdue(call)))
+  }
+
+  #overdue({ rpc, timeout }: Call): Effect.Effect<void> {
     const thread = this.#thread
-    const overdue = Effect.sync(() => thread.kill(new CallTimeout({ pool: thread.pool, rpc, timeout })))
-    call.clock = this.#fork(Effect.delay(overdue, timeout))
+    return Effect.sync(() => thread.kill(new CallTimeout({ pool: thread.pool, rpc, timeout })))
   }
 
   /** An answer has come, though not the last. */
@@ -64,3 +66,17 @@ export class Calls {
     for (const id of Array.from(this.#calls.keys())) this.end(id)
   }
 }
+
+/** In milliseconds: a timer that is later than this was kept by a process that was busy. */
+const LATE = 20
+
+/** Waits for an answer. One that is there, and that the process was too busy to take, comes before the end of this. */
+const patience = (timeout: number): Effect.Effect<void> =>
+  Effect.clockWith((clock) => {
+    const due = clock.currentTimeMillisUnsafe() + timeout
+    const isLate = Effect.sync(() => clock.currentTimeMillisUnsafe() - due > LATE)
+    return Effect.andThen(
+      Effect.sleep(timeout),
+      Effect.flatMap(isLate, (late) => (late ? Effect.sleep(1) : Effect.void))
+    )
+  })
