@@ -79,6 +79,52 @@ describe("a lease", () => {
     })
   )
 
+  it.effect("has a host of its own, which goes with it", () =>
+    Effect.gen(function* () {
+      const seen: Array<unknown> = []
+      let made = 0
+      let lent: WasmInstancePool.WasmInstance<WasmInstancePool.Untyped> | undefined
+      const pool = yield* WasmInstancePool.make({
+        module: asking,
+        imports: () =>
+          Effect.acquireRelease(
+            Effect.sync(() => {
+              made++
+              let calls = 0
+              return { host: { ask: () => ++calls } }
+            }),
+            // By then nothing can call it any more.
+            () => Effect.map(Effect.exit(lent!.call("ask", 0)), (exit) => seen.push(Exit.findErrorOption(exit)))
+          )
+      })
+      for (let n = 1; n <= 3; n++) {
+        const asked = yield* InstancePool.use(pool, (instance) => {
+          lent = instance
+          return Effect.andThen(instance.call("ask", 0), instance.call("ask", 0))
+        })
+        expect(asked).toBe(2)
+        yield* Sandbox.settle
+        expect(made).toBe(n)
+        expect(seen).toHaveLength(n)
+      }
+      for (const error of seen) expect(error).toMatchObject({ value: { _tag: "WasmError", reason: { _tag: "Ended" } } })
+    })
+  )
+
+  it.effect("that outlives the grace of its pool's close has no instance any more", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const pool = yield* Scope.provide(WasmInstancePool.make({ module: plugin, exports, closeGrace: 0 }), scope)
+      yield* InstancePool.use(pool, (instance) =>
+        Effect.gen(function* () {
+          expect(yield* bump(instance)).toBe(1)
+          yield* Scope.close(scope, Exit.void)
+          expect(yield* reasonOf(bump(instance))).toMatchObject({ _tag: "Ended" })
+        })
+      )
+    })
+  )
+
   it.effect("can be outlived by an instance that is detached", () =>
     Effect.gen(function* () {
       const pool = yield* WasmInstancePool.make({ module: plugin, exports })
