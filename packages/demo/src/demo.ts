@@ -13,6 +13,7 @@ import { run, Run } from "./load.ts"
 import type { Options } from "./options.ts"
 import type { Findings, Part } from "./part.ts"
 import * as ConnectionPart from "./parts/connection.ts"
+import * as PluginsPart from "./parts/plugins.ts"
 import * as Progress from "./progress.ts"
 import { type DemoResult, type PartResult, requestsOf, stageResult } from "./result.ts"
 import * as Server from "./server.ts"
@@ -61,7 +62,7 @@ export const demo = Effect.fnUntraced(function* (options: Options, isTerminal: b
 })
 
 /** Every kind of pool at work. */
-const open = (database: Database.Database) => Effect.all([ConnectionPart.open(database)])
+const open = (database: Database.Database) => Effect.all([ConnectionPart.open(database), PluginsPart.open])
 
 const runStages = Effect.fnUntraced(function* (parts: ReadonlyArray<Part>, options: Options, isTerminal: boolean) {
   const runs: Array<Run> = []

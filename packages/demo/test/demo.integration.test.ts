@@ -30,11 +30,20 @@ describe("the demo", () => {
         result.stages.reduce((sum, stage) => sum + stage.requests, 0),
         result.requests.asked
       )
-      const [part] = result.parts
+      const [part, plugins] = result.parts
       const [stats] = part!.pools
       assert.isAbove(part!.facts["backends terminated"]!, 0)
       assert.isAtMost(part!.facts["most backends on the server"]!, stats!.max)
       assert.strictEqual(stats!.acquired, stats!.released)
+      assert.isAbove(plugins!.facts["plugins that trapped"]!, 0)
+      assert.isAbove(plugins!.facts["plugins that ran away"]!, 0)
+      assert.deepStrictEqual(
+        plugins!.pools.map(({ kind, name }) => [kind, name]),
+        [
+          ["instance", "pricing"],
+          ["instance", "promotions"]
+        ]
+      )
       assert.deepStrictEqual(demo.leftBehind, ["result.json"])
     }).pipe(Effect.scoped)
   )
