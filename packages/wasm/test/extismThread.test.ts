@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
+import * as TestClock from "effect/testing/TestClock"
 import { pluginBytes } from "./extismPlugin.ts"
 import { call, errorOf, expectAtRest, expectIntact, functions, open, text, told } from "./extismSupport.ts"
 import { fromText } from "./modules.ts"
@@ -83,6 +84,21 @@ describe("A call that takes too long", () => {
       yield* expectIntact(pool)
       expect(running().length).toBe(0)
     })
+  )
+
+  it.effect(
+    "is timed by Effect's clock",
+    () =>
+      Effect.gen(function* () {
+        const pool = yield* open({ callTimeout: "1 hour" })
+        const plugin = yield* InstancePool.get(pool)
+        const late = yield* Effect.forkChild(told(plugin.call("run_away")), { startImmediately: true })
+        yield* TestClock.adjust("59 minutes")
+        expect(late.pollUnsafe()).toBeUndefined()
+        yield* TestClock.adjust("1 minute")
+        expect(yield* Fiber.join(late)).toMatchObject({ _tag: "CallTimeout", timeout: 3_600_000 })
+      }).pipe(Effect.scoped),
+    patience
   )
 
   live("has the time that the manifest says, if the pool says nothing", () =>

@@ -16,7 +16,6 @@ export interface Plan {
   readonly blueprint: Omit<Blueprint, "functions">
   /** The functions that the plugin exports. */
   readonly exports: ReadonlyArray<string>
-  readonly allowedHosts: ReadonlyArray<string>
   /** In milliseconds. */
   readonly callTimeout: number
   readonly log: (level: LogLevel, message: string) => void

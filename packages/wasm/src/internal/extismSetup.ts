@@ -64,7 +64,6 @@ export const toInstanceOptions = <E, R, ME, MR>(
         maxBlockBytes: settings.maxMemoryPages * 65_536
       },
       exports,
-      allowedHosts,
       callTimeout,
       log: (level, message) => void runFork(Effect.annotateLogs(logs[level](message), "pool", pool))
     }

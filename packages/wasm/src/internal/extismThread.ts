@@ -20,7 +20,10 @@ import {
 export const openThread = (plan: Plan, functions: HostFunctions): Effect.Effect<Guest, Failure, Scope.Scope> =>
   Effect.gen(function* () {
     const thread = yield* Effect.acquireRelease(
-      Effect.sync(() => new Thread(plan, functions)),
+      Effect.try({
+        try: () => new Thread(plan, functions),
+        catch: (cause): Failure => ({ _tag: "ThreadEnded", cause })
+      }),
       (thread) => thread.terminate
     )
     yield* thread.ready
@@ -31,9 +34,6 @@ const source = new URL("./extismThreadMain.ts", import.meta.url)
 
 // Sources run as they are; what is published has been compiled.
 const main = import.meta.url.endsWith(".ts") ? source : new URL(source.href.replace(/ts$/, "js"))
-
-/** Extism loads Node's WASI, used or not, and each thread would warn of it. */
-const execArgv = [...process.execArgv, "--disable-warning=ExperimentalWarning"]
 
 type Resume = (result: Effect.Effect<Outcome, Failure>) => void
 
@@ -60,7 +60,7 @@ class Thread implements Guest {
     this.#answers = port1
     const blueprint = { ...plan.blueprint, functions: namesOf(functions) }
     const workerData: ThreadData = { blueprint, answers: port2, flag: this.#flag }
-    this.#worker = new Worker(main, { name: plan.pool, workerData, transferList: [port2], execArgv })
+    this.#worker = new Worker(main, { name: plan.pool, workerData, transferList: [port2] })
     this.#worker.on("message", (message: FromThread) => this.#hear(message))
     this.#worker.on("error", (cause) => this.#end(cause))
     this.#worker.on("exit", (code) => this.#end(new Error(`it has exited with ${code}`)))

@@ -12,6 +12,13 @@ import {
   toThrown
 } from "./extismProtocol.ts"
 
+// Extism loads Node's WASI, used or not: each thread would warn that it is experimental.
+const [warn] = process.listeners("warning")
+process.removeAllListeners("warning")
+process.on("warning", (warning) => {
+  if (warning.name !== "ExperimentalWarning") warn?.(warning)
+})
+
 const { answers, blueprint, flag } = workerData as ThreadData
 const host = parentPort!
 
