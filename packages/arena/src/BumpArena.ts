@@ -413,17 +413,9 @@ export const growBytes = (
 export const scope = <A, E, R>(self: BumpArena, body: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.suspend(() => {
     const arena = inner(self)
-    let mark: Mark | undefined
-    const marked = Effect.suspend(() => {
-      mark = arena.mark()
-      return body
-    })
-    // The handler is there before the mark is: an interrupt between the two finds nothing to undo.
-    return Effect.onExit(marked, (exit) =>
-      Effect.sync(() => {
-        if (mark !== undefined) arena.leave(mark, Exit.isSuccess(exit))
-      })
-    )
+    const mark = arena.mark()
+    // An interrupt that strikes before this handler is there comes before the body too: there is nothing to free.
+    return Effect.onExit(body, (exit) => Effect.sync(() => arena.leave(mark, Exit.isSuccess(exit))))
   })
 
 /**

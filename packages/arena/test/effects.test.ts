@@ -1,11 +1,10 @@
 import { InvalidOptions } from "@effect-pools/core"
-import { assert, describe, it } from "@effect/vitest"
+import { StepRuntime } from "@effect-pools/testing"
+import { assert, describe, expect, it } from "@effect/vitest"
 import { ArenaBacking, ArenaError, BumpArena } from "@effect-pools/arena"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
-import * as Scheduler from "effect/Scheduler"
 import * as Scope from "effect/Scope"
 
 const small = BumpArena.make({ size: 100 })
@@ -198,22 +197,25 @@ describe("scope", () => {
     })
   )
 
-  it.effect("leaves nothing behind wherever an interrupt strikes", () =>
-    Effect.gen(function* () {
-      const arena = yield* small
-      const body = BumpArena.scope(arena, Effect.andThen(take(arena), Effect.andThen(Effect.yieldNow, Effect.yieldNow)))
-      for (let operations = 3; operations <= 64; operations++) {
-        for (let steps = 0; steps < 6; steps++) {
-          const fiber = yield* body.pipe(
-            Effect.provideService(Scheduler.MaxOpsBeforeYield, operations),
-            Effect.forkChild({ startImmediately: true })
-          )
-          for (let step = 0; step < steps; step++) yield* Effect.yieldNow
-          yield* Fiber.interrupt(fiber)
-          assert.strictEqual(arena.allocated, 0)
-        }
+  it.each([3, 4, 5, 7, 11, 64, 2048])(
+    "leaves nothing behind wherever an interrupt strikes, at %i steps a turn",
+    async (ops) => {
+      using arena = BumpArena.makeUnsafe({ size: 100 })
+      const body = Effect.andThen(take(arena), Effect.andThen(Effect.yieldNow, BumpArena.allocString(arena, "abc")))
+      const nested = BumpArena.scope(arena, Effect.andThen(take(arena), BumpArena.scope(arena, body)))
+      for (let strike = 1, primitives = Infinity; strike <= primitives; strike++) {
+        const runtime = StepRuntime.make(ops)
+        const fiber = runtime.fork(nested)
+        const stop = runtime.watch(fiber, (count) => {
+          if (count === strike) fiber.interruptUnsafe()
+        })
+        await runtime.run(() => fiber.pollUnsafe() !== undefined)
+        primitives = stop()
+        expect(arena.allocated).toBe(0)
+        // Whoever had been cut off would have left it as it was.
+        expect(Exit.hasInterrupts(fiber.pollUnsafe()!)).toBe(strike <= primitives)
       }
-    })
+    }
   )
 
   it.effect("scoped frees when the surrounding scope closes", () =>

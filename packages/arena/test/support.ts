@@ -1,12 +1,7 @@
 /** What the tests of arenas share. */
-import { setFlagsFromString } from "node:v8"
-import { runInNewContext } from "node:vm"
 import { ArenaBacking, type BumpArena } from "@effect-pools/arena"
 
 export const MiB = 1024 * 1024
-
-setFlagsFromString("--expose-gc")
-export const collectGarbage = runInNewContext("gc") as () => void
 
 /** Memory carved out of the middle of a larger buffer, whose other bytes show who wrote outside. */
 export const carved = (margin: number) => {

@@ -73,10 +73,6 @@ export class Arena<M extends ArenaMemory = ArenaMemory> {
     return this.chunk.memory
   }
 
-  get isChecked(): boolean {
-    return this.#ledger !== undefined
-  }
-
   get capacity(): number {
     return this.#chunks.length * this.#size
   }
@@ -92,10 +88,6 @@ export class Arena<M extends ArenaMemory = ArenaMemory> {
   /** How much of the current chunk is left. */
   get room(): number {
     return this.#limit - this.#cursor
-  }
-
-  get position(): number {
-    return this.#cursor
   }
 
   /** The position of what is allocated, or −1 if there is no room. */

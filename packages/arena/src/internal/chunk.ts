@@ -2,7 +2,7 @@ import type { ArenaBacking, ArenaMemory } from "../ArenaBacking.ts"
 import { BackingFailed } from "../ArenaError.ts"
 
 /** What arenas fill dead bytes with in checked mode: easy to recognise, odd, and far from zero as a number of any kind. */
-export const POISON = 0xdb
+const POISON = 0xdb
 
 /** The smallest page of any operating system that Node.js runs on: what is touched is resident in whole pages. */
 const OS_PAGE = 4096
