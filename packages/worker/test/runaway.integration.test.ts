@@ -99,13 +99,16 @@ describe("a runaway", () => {
   )
 
   it.live("is not what has answered in time while the process was too busy to take the answer", () =>
-    withPool({ callTimeout: "500 millis" }, (pool) =>
+    withPool({ callTimeout: "1 second" }, (pool) =>
       InstancePool.use(pool, (worker) =>
         Effect.gen(function* () {
-          const call = yield* fork(outcome(worker.Double({ n: 21 })))
+          const call = yield* fork(outcome(worker.Nap({ millis: 300 })))
+          yield* Effect.sleep("20 millis")
+          // Before this the event loop takes messages, after it timers.
+          yield* Effect.promise(() => new Promise(setImmediate))
           const until = performance.now() + 2000
           while (performance.now() < until);
-          expect(yield* Fiber.join(call)).toBe(42)
+          expect(yield* Fiber.join(call)).toBe(300)
         })
       )
     )
