@@ -1022,6 +1022,7 @@ describe("closeGrace", () => {
       const { pool } = yield* Scope.provide(open(options, backend), scope)
       const release = yield* Deferred.make<void>()
       const user = yield* fork(ConnectionPool.use(pool, () => Deferred.await(release)))
+      yield* TestClock.adjust(0)
       const closing = yield* fork(Scope.close(scope, Exit.void))
       if (millis > 0) {
         yield* TestClock.adjust(millis - 1)
@@ -1041,6 +1042,20 @@ describe("closeGrace", () => {
   it.effect("can be set", () => closesAfter({ closeGrace: "2 seconds" }, 2000))
 
   it.effect("0 destroys connections in use at once", () => closesAfter({ closeGrace: 0 }, 0))
+
+  it.effect("0 gives nobody a connection that was destroyed before its caller went on", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const { backend, pool } = yield* Scope.provide(open({ closeGrace: 0 }), scope)
+      let uses = 0
+      const user = yield* fork(Effect.exit(ConnectionPool.use(pool, () => Effect.sync(() => void uses++))))
+      assert.deepInclude(yield* ConnectionPool.stats(pool), { used: 1 }, "served, and not yet awake")
+      yield* Scope.close(scope, Exit.void)
+      assert.strictEqual(reasonOf(yield* Fiber.join(user)), "Closed")
+      assert.deepStrictEqual({ uses, live: backend.live }, { uses: 0, live: 0 })
+      assert.deepInclude(yield* ConnectionPool.stats(pool), { used: 0, acquired: 1, released: 1 })
+    })
+  )
 
   it.effect("Infinity waits for the last lease; the close ends the moment it is back", () =>
     Effect.gen(function* () {
