@@ -21,7 +21,7 @@ import {
 } from "./extismSupport.ts"
 import { fromText } from "./modules.ts"
 
-const patience = 30_000
+const patience = 60_000
 
 // To compile the plugin takes seconds.
 beforeAll(() => pluginBytes(), 120_000)

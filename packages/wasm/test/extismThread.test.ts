@@ -17,7 +17,7 @@ import { pluginBytes } from "./extismPlugin.ts"
 import { call, errorOf, expectAtRest, expectIntact, functions, open, text, told } from "./extismSupport.ts"
 import { fromText } from "./modules.ts"
 
-const patience = 30_000
+const patience = 60_000
 
 const live = <A, E>(name: string, test: () => Effect.Effect<A, E, Scope.Scope>) =>
   it.live(name, () => Effect.scoped(test()), patience)
@@ -393,6 +393,24 @@ describe("The process", () => {
       patience
     )
   }
+
+  it(
+    "can have flags that no thread takes",
+    () => {
+      const code = Buffer.from(fromText(`(module (func (export "one")))`)).toString("base64")
+      const script = `
+      import { InstancePool } from "@effect-pools/instance"
+      import { ExtismPool } from "@effect-pools/wasm"
+      import { Effect } from "effect"
+      const pool = ExtismPool.make({ manifest: { wasm: [{ data: "${code}" }] }, callTimeout: "10 seconds" })
+      const one = Effect.flatMap(pool, (pool) => InstancePool.use(pool, (plugin) => plugin.call("one")))
+      console.log((await Effect.runPromise(Effect.scoped(one))).isSet)`
+      const args = ["--no-warnings", "--expose-gc", "--eval", script]
+      const said = execFileSync(process.execPath, args, { cwd: import.meta.dirname, encoding: "utf8" })
+      expect(said.trim()).toBe("false")
+    },
+    patience
+  )
 
   it(
     "does not load Extism before a pool of plugins is opened",
