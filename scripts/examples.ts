@@ -12,11 +12,11 @@ export interface Example {
   readonly code: string
   /** The constant that the example ends with: its program, if it is an effect. */
   readonly result: string | undefined
-  /** It talks to a real server, and is only checked and loaded. */
-  readonly needsServer: boolean
+  /** It talks to a real server, or reads a plugin that is not there: it is only checked and loaded. */
+  readonly needsMore: boolean
 }
 
-const SERVERS = /from "@effect-pools\/(?:postgres|redis|ipc|fleet)"/
+const NOT_HERE = /from "@effect-pools\/(?:postgres|redis|ipc|fleet)"|\bExtismPool\b/
 
 export const collectExamples = (): Array<Example> =>
   globSync("packages/*/src/**/*.ts", { cwd: root })
@@ -45,7 +45,7 @@ const exampleOf = (place: string, code: string): Example => ({
   place,
   code,
   result: Array.from(code.matchAll(/^(?:export )?const (\w+)/gm), ([, name]) => name).at(-1),
-  needsServer: SERVERS.test(code)
+  needsMore: NOT_HERE.test(code)
 })
 
 export interface ExampleFile extends Example {

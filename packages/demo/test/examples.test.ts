@@ -28,14 +28,14 @@ describe("the examples in the documentation", () => {
     assert.strictEqual(status, 0)
   })
 
-  for (const { needsServer, path, place, result } of examples) {
+  for (const { needsMore, path, place, result } of examples) {
     it.live(
-      `${needsServer ? "load" : "run"}: ${place}`,
+      `${needsMore ? "load" : "run"}: ${place}`,
       () =>
         Effect.gen(function* () {
           const module = (yield* Effect.promise(() => import(path))) as { readonly default?: unknown }
           if (result !== undefined) assert.isDefined(module.default)
-          if (!needsServer && Effect.isEffect(module.default)) {
+          if (!needsMore && Effect.isEffect(module.default)) {
             yield* module.default as Effect.Effect<unknown, unknown, Scope.Scope>
           }
         }),

@@ -247,7 +247,7 @@ export type OpenError<ME = never> = ME | InvalidOptions.InvalidOptions | ExtismE
  *
  * const Count = Schema.Struct({ count: Schema.Number })
  *
- * const main = Effect.gen(function*() {
+ * const program = Effect.gen(function*() {
  *   const pool = yield* ExtismPool.make({
  *     manifest: "plugins/count_vowels.wasm",
  *     exports: ["count_vowels"],
@@ -287,7 +287,7 @@ export const make = <E = never, R = never, ME = never, MR = never>(
  *   return { manifest: yield* Config.String("PLUGIN"), callTimeout: "1 second", max: 8 } as const
  * })) {}
  *
- * const main = Plugins.use((plugin) => plugin.call("count_vowels", "hello")).pipe(
+ * const program = Plugins.use((plugin) => plugin.call("count_vowels", "hello")).pipe(
  *   Effect.map((output) => output.text),
  *   Effect.provide(Plugins.layer)
  * )
