@@ -48,6 +48,39 @@ describe("idle connections", () => {
     })
   )
 
+  it.effect("go in their own time also while others are in use", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 2, idleTimeout: "60 seconds", health: false })
+      const [holder, other] = [yield* hold(world), yield* hold(world)]
+      yield* TestClock.adjust(10_000)
+      yield* other.release
+      yield* TestClock.adjust(59_999)
+      expect(counts(world)).toMatchObject({ idle: 1, used: 1 })
+      yield* TestClock.adjust(1)
+      expect(counts(world)).toMatchObject({ idle: 0, used: 1 })
+      yield* holder.release
+    })
+  )
+
+  it.effect("go at the end of their lifetime, also if they were in use when another one's was over", () =>
+    Effect.gen(function* () {
+      const lifetime = { maxLifetime: "60 seconds", lifetimeJitter: 0 } as const
+      const world = yield* open({ max: 2, idleTimeout: Infinity, health: false, ...lifetime })
+      yield* idle(world, 1, 0)
+      const old = yield* hold(world)
+      yield* TestClock.adjust(10_000)
+      const young = yield* hold(world)
+      yield* settle
+      yield* old.release
+      yield* TestClock.adjust(50_000)
+      expect(counts(world)).toMatchObject({ idle: 0, used: 1 })
+      yield* young.release
+      expect(counts(world)).toMatchObject({ idle: 1, used: 0 })
+      yield* TestClock.adjust(10_000)
+      expect(counts(world)).toMatchObject({ idle: 0, used: 0 })
+    })
+  )
+
   it.effect("that had to stay go when a lower min lets them, each in its time", () =>
     Effect.gen(function* () {
       const world = yield* open({ max: 2, min: 2, idleTimeout: "60 seconds", health: false })
