@@ -78,14 +78,13 @@ describe("a worker ends with", () => {
         [1, { _tag: "Other", requestId: 1 }],
         [1, { _tag: "Defect" }]
       ]
-      yield* withPool({ max: forged.length }, (pool) =>
-        Effect.forEach(forged, (message) =>
-          Effect.gen(function* () {
-            const end = yield* outcome(InstancePool.use(pool, (worker) => worker.Forge({ message })))
-            expect({ message, end }).toMatchObject({ message, end: { _tag: "Crashed" } })
-          })
-        )
-      )
+      yield* withPool({ max: 3, onExhausted: "wait" }, (pool) => {
+        const expectCrash = Effect.fnUntraced(function* (message: unknown) {
+          const end = yield* outcome(InstancePool.use(pool, (worker) => worker.Forge({ message })))
+          expect({ message, end }).toMatchObject({ message, end: { _tag: "Crashed" } })
+        })
+        return Effect.forEach(forged, expectCrash, { concurrency: 3 })
+      })
     })
   )
 

@@ -76,9 +76,9 @@ describe("nothing is left behind", () => {
           yield* InstancePool.use(pool, (worker) => worker.Double({ n: 1 }))
           const startTime = performance.now() - started
           // From before the start of a worker to well after it.
-          for (let step = 0; step < 15; step++) {
+          for (let step = 0; step < 10; step++) {
             const callers = yield* Effect.forEach(bodies, (body) => fork(outcome(InstancePool.use(pool, body))))
-            yield* Effect.sleep((startTime * step) / 15)
+            yield* Effect.sleep((startTime * step) / 10)
             yield* Fiber.interruptAll(callers)
           }
           yield* atRest(pool)
