@@ -96,6 +96,24 @@ describe(`a pool at rest for ${DAYS} days`, { timeout: isLong ? 600_000 : 60_000
     })
   )
 
+  it.effect("looks once a period at what is in use, though a check of it would be due long since", () =>
+    Effect.gen(function* () {
+      const { clock, pool } = yield* open((gates) => ({
+        ...forever,
+        health: { check: gates.onCheck, interval: "1 minute" }
+      }))
+      const holder = yield* Effect.forkChild(
+        ConnectionPool.use(pool, () => Effect.never),
+        { startImmediately: true }
+      )
+      yield* TestClock.adjust("10 seconds")
+      clock.sleeps = 0
+      yield* TestClock.adjust("1 hour")
+      yield* Fiber.interrupt(holder)
+      assert.isAtMost(clock.sleeps, 60)
+    })
+  )
+
   it.effect("looks after what is unused as soon as min is lowered", () =>
     Effect.gen(function* () {
       const { gates, pool } = yield* open(() => ({ ...forever, idleTimeout: "1 minute", min: 5 }))

@@ -110,8 +110,7 @@ export class Housekeeping<A, E> {
         next = connection.expiresAt
         // With the pool at `min` it stays, until others come or `min` is lowered; both take a look.
         if (admission.idle + admission.used > admission.min) {
-          const idleDue = connection.lastUsed + options.idleTimeout
-          next = Math.min(next, idleDue > now ? idleDue : now + options.idleTimeout)
+          next = Math.min(next, connection.lastUsed + options.idleTimeout)
         }
         const checkDue = this.#checkDue(connection)
         // What is due but not under way waits for its turn.
