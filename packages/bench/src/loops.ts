@@ -47,3 +47,31 @@ const times = (count: number, next: () => Effect.Effect<unknown, unknown>): Effe
     step: () => {}
   })
 }
+
+/**
+ * One fiber performs `next()` again and again, each time when `isReady`; only `next()` is timed. For what is got ready in
+ * the background: what counts is how long whoever comes has to wait.
+ */
+export const oneByOne = (
+  name: string,
+  next: () => Effect.Effect<unknown, unknown>,
+  isReady: () => boolean = () => true
+): Contender => ({
+  name,
+  run: async (operations) => {
+    let elapsed = 0
+    const timed = Effect.suspend(() => {
+      const start = performance.now()
+      return Effect.map(next(), () => {
+        elapsed += performance.now() - start
+      })
+    })
+    const ready = Effect.whileLoop({ while: () => !isReady(), body: () => turn, step: () => {} })
+    await Effect.runPromise(times(operations, () => Effect.andThen(Effect.andThen(turn, ready), timed)))
+    return elapsed
+  }
+})
+
+const turn = Effect.callback<void>((resume) => {
+  setImmediate(() => resume(Effect.void))
+})

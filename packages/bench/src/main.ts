@@ -6,6 +6,7 @@ import type * as Scope from "effect/Scope"
 import { makeContended } from "./cases/contended.ts"
 import { makeInstances } from "./cases/instances.ts"
 import { makeObserved } from "./cases/observed.ts"
+import { makePlugins } from "./cases/plugins.ts"
 import { makeScoped } from "./cases/scoped.ts"
 import { makeUncontended } from "./cases/uncontended.ts"
 import { type Case, type CaseResult, measure } from "./harness.ts"
@@ -18,7 +19,8 @@ const groups: ReadonlyArray<(effort: Effort) => Effect.Effect<ReadonlyArray<Case
   makeScoped,
   makeContended,
   makeObserved,
-  makeInstances
+  makeInstances,
+  makePlugins
 ]
 
 const documentation = join(import.meta.dirname, "../../../docs/benchmarks")
