@@ -34,6 +34,8 @@ export type * as Store from "./Store.ts"
 export * as Supply from "./Supply.ts"
 /** Leases that are taken and ended in plain code. For those who build pools. */
 export * as SynchronousLeases from "./SynchronousLeases.ts"
+/** The store of pools whose items are made in plain code. For those who build pools. */
+export * as SynchronousStore from "./SynchronousStore.ts"
 /** How long work under way counts as help for those who wait. For those who build pools. */
 export * as Underway from "./Underway.ts"
 /** A lease's place in the queue. For those who build pools. */

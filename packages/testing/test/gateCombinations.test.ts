@@ -29,8 +29,9 @@ describe("the combinations", () => {
     expect(GateCombinations.pairwise({ ...subject, lacks: {} })).toHaveLength(500)
     expect(GateCombinations.all(subject)).toHaveLength(25)
     expect(new Set(GateCombinations.all(subject).map(({ validate }) => validate))).toEqual(new Set(["ok"]))
-    expect(GateCombinations.all(synchronous)).toHaveLength(9)
-    expect(GateCombinations.all(nonBlocking).map(GateCombinations.describe)).toEqual([
+    expect(GateCombinations.all(synchronous)).toHaveLength(27)
+    const poorer = { ...nonBlocking, lacks: { ...nonBlocking.lacks, reset: "items are handed out as they are" } }
+    expect(GateCombinations.all(poorer).map(GateCombinations.describe)).toEqual([
       "all ok",
       "destroy fail",
       "destroy die",

@@ -6,24 +6,18 @@ import {
   Observer,
   Pool,
   Supply,
+  SynchronousStore,
   type PoolEvent,
   type Store
 } from "@effect-pools/core"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import { identity } from "effect/Function"
 import * as Scheduler from "effect/Scheduler"
-import type * as Scope from "effect/Scope"
-import type { GateFailure, Item } from "../src/Gates.ts"
+import * as Scope from "effect/Scope"
+import type { GateFailure, Gates, Item } from "../src/Gates.ts"
 import * as Subject from "../src/Subject.ts"
-
-interface Ways {
-  readonly kind: string
-  /** An item that comes back is handed out again. */
-  readonly reuses: boolean
-  /** An item is made in the caller's own step. */
-  readonly isSynchronous: boolean
-  readonly waits: boolean
-}
 
 class Entry implements Lease.Entry<Item>, Supply.Ending {
   readonly id: number
@@ -31,7 +25,6 @@ class Entry implements Lease.Entry<Item>, Supply.Ending {
   readonly scope: Scope.Closeable
   readonly createdAt: number
   holder: Lease.Lease<Item> | undefined = undefined
-  isInvalid = false
 
   constructor(id: number, value: Item, scope: Scope.Closeable, createdAt: number) {
     this.id = id
@@ -41,88 +34,40 @@ class Entry implements Lease.Entry<Item>, Supply.Ending {
   }
 }
 
-class PlainStore implements Store.Store<Item, GateFailure> {
-  readonly #ways: Ways
+/** The smallest store there is: an item is made for a lease, and ends with it; one that nobody wants is spare. */
+class FreshStore implements Store.Store<Item, GateFailure> {
   readonly #admission: Admission.Admission<Item, GateFailure>
   readonly #supply: Supply.Supply<Item, GateFailure>
   readonly #entries = new Set<Entry>()
-  readonly #idle: Array<Entry> = []
-  #failure: Effect.Effect<never, GateFailure> | undefined
+  readonly #spare: Array<Entry> = []
+  readonly #invalid = new Set<Item>()
 
-  constructor(
-    ways: Ways,
-    admission: Admission.Admission<Item, GateFailure>,
-    options: Supply.Options<Item, GateFailure>
-  ) {
-    this.#ways = ways
+  constructor(admission: Admission.Admission<Item, GateFailure>, options: Supply.Options<Item, GateFailure>) {
     this.#admission = admission
     this.#supply = new Supply.Supply(admission, options)
   }
 
   take(): Entry | undefined {
-    const entry = this.#idle.pop()
-    if (entry === undefined) return this.#ways.isSynchronous ? this.#makeNow() : undefined
+    const entry = this.#spare.pop()
+    if (entry === undefined) return undefined
     this.#admission.idle--
     this.#admission.used++
     return entry
   }
 
-  #makeNow(): Entry | undefined {
-    let made: Entry | undefined
-    if (this.#admission.live >= this.#admission.max) return undefined
-    this.#failure = undefined
-    this.#supply.make({
-      created: (value, scope, now, took) => (made = this.#enter(value, scope, now, took)),
-      failed: (cause) => {
-        this.#failure = Effect.failCause(cause) as Effect.Effect<never, GateFailure>
-      }
-    })
-    return made
-  }
-
-  #enter(value: Item, scope: Scope.Closeable, now: number, took: number): Entry {
-    const entry = new Entry(++this.#admission.observer.created, value, scope, now)
-    this.#entries.add(entry)
-    this.#admission.creating--
-    this.#admission.used++
-    this.#admission.observer.emit({ _tag: "ItemCreated", item: entry.id, took })
-    return entry
-  }
-
   giveBack(entry: Entry): void {
-    if (!this.#entries.has(entry)) return
-    const { creating, idle, lifecycle, max, used } = this.#admission
-    if (entry.isInvalid) return this.#destroy(entry, "invalidated")
-    if (lifecycle === "draining" || lifecycle === "closed") return this.#destroy(entry, "closed")
-    if (idle + used + creating > max) return this.#destroy(entry, "shrink")
-    if (!this.#ways.reuses) return this.#destroy(entry, "released")
-    this.#lieIdle(entry)
-  }
-
-  #lieIdle(entry: Entry): void {
-    if (this.#admission.offer(entry, this.#admission.clock.now())) return
-    this.#admission.used--
-    this.#admission.idle++
-    this.#idle.push(entry)
+    if (this.#entries.has(entry)) this.#destroy(entry, this.#invalid.has(entry.value) ? "invalidated" : "released")
   }
 
   replenish(): void {
-    if (this.#ways.isSynchronous) return
     const admission = this.#admission
-    // One that nobody wanted any more is there for the next.
     while (
       admission.lifecycle === "open" &&
       admission.live < admission.max &&
       admission.demanding > admission.creating + admission.idle
     ) {
       this.#supply.make({
-        created: (value, scope, now, took) => {
-          const entry = this.#enter(value, scope, now, took)
-          const { creating, idle, lifecycle, max, used } = admission
-          if (lifecycle === "draining" || lifecycle === "closed") this.#destroy(entry, "closed")
-          else if (idle + used + creating > max) this.#destroy(entry, "shrink")
-          else this.#lieIdle(entry)
-        },
+        created: (value, scope, now, took) => this.#created(value, scope, now, took),
         failed: (cause) => {
           if (!admission.failFirst(Effect.failCause(cause))) admission.warn("An item could not be made", cause)
         }
@@ -130,11 +75,27 @@ class PlainStore implements Store.Store<Item, GateFailure> {
     }
   }
 
+  #created(value: Item, scope: Scope.Closeable, now: number, took: number): void {
+    const admission = this.#admission
+    const entry = new Entry(++admission.observer.created, value, scope, now)
+    this.#entries.add(entry)
+    admission.creating--
+    admission.used++
+    admission.observer.emit({ _tag: "ItemCreated", item: entry.id, took })
+    const { creating, idle, lifecycle, max, used } = admission
+    if (lifecycle === "draining" || lifecycle === "closed") return this.#destroy(entry, "closed")
+    if (idle + used + creating > max) return this.#destroy(entry, "shrink")
+    if (admission.offer(entry, now)) return
+    admission.used--
+    admission.idle++
+    this.#spare.push(entry)
+  }
+
   #destroy(entry: Entry, reason: PoolEvent.DestroyReason): void {
-    const place = this.#idle.indexOf(entry)
+    const place = this.#spare.indexOf(entry)
     if (place === -1) this.#admission.used--
     else {
-      this.#idle.splice(place, 1)
+      this.#spare.splice(place, 1)
       this.#admission.idle--
     }
     this.#entries.delete(entry)
@@ -144,31 +105,25 @@ class PlainStore implements Store.Store<Item, GateFailure> {
   invalidate(value: Item): void {
     for (const entry of Array.from(this.#entries)) {
       if (entry.value !== value) continue
-      entry.isInvalid = true
+      this.#invalid.add(value)
       if (entry.holder === undefined) this.#destroy(entry, "invalidated")
     }
   }
 
   resized(): void {
     const admission = this.#admission
-    while (this.#idle.length > 0 && admission.idle + admission.used + admission.creating > admission.max) {
-      this.#destroy(this.#idle[0]!, "shrink")
+    while (this.#spare.length > 0 && admission.idle + admission.used + admission.creating > admission.max) {
+      this.#destroy(this.#spare[0]!, "shrink")
     }
   }
 
   shutdown(): void {
-    for (const entry of Array.from(this.#idle)) this.#destroy(entry, "closed")
+    for (const entry of Array.from(this.#spare)) this.#destroy(entry, "closed")
     this.#supply.stop()
   }
 
   abandon(): void {
     for (const entry of Array.from(this.#entries)) this.#destroy(entry, "closed")
-  }
-
-  refusal(): Effect.Effect<never, GateFailure> | undefined {
-    const failure = this.#failure
-    this.#failure = undefined
-    return failure
   }
 
   *leases(): Generator<Lease.Lease<Item>, void> {
@@ -179,6 +134,7 @@ class PlainStore implements Store.Store<Item, GateFailure> {
   mayOffer(): boolean {
     return false
   }
+  refusal(): undefined {}
   timeoutFailure(): undefined {}
   lastCreateFailure(): string | undefined {
     const { lastFailure } = this.#supply
@@ -189,14 +145,42 @@ class PlainStore implements Store.Store<Item, GateFailure> {
   }
 }
 
+/** The gates as steps in plain code: those that take time are not for them. */
+const stepsOf = (gates: Gates, resets: boolean): SynchronousStore.Steps<Item, GateFailure> => {
+  const scopes = new WeakMap<Item, Scope.Closeable>()
+  const run = <A>(effect: Effect.Effect<A, GateFailure>): A => {
+    const exit = Effect.runSyncExit(effect)
+    if (Exit.isSuccess(exit)) return exit.value
+    // What is thrown is the cause itself, of which nothing is to be lost.
+    throw Cause.hasInterruptsOnly(exit.cause) ? Cause.die(new Error("interrupted from within")) : exit.cause
+  }
+  return {
+    make: () => {
+      const scope = Scope.makeUnsafe()
+      const item = run(Effect.provideService(gates.make, Scope.Scope, scope))
+      scopes.set(item, scope)
+      return item
+    },
+    failure: (thrown) => thrown as Cause.Cause<GateFailure>,
+    reset: resets ? (item) => run(gates.onReset(item)) !== false : undefined,
+    destroy: (item) => run(Scope.close(scopes.get(item)!, Exit.void))
+  }
+}
+
 const poor = {
   minimum: "items are made on demand",
   creationLimit: "as many items are made as callers ask for",
   retries: "a creation that fails is the failure of the caller",
   validation: "items are handed out as they are",
-  reset: "items are handed out as they are",
   checks: "nobody looks at items that lie idle",
   sharing: "an item has one holder"
+}
+
+interface Ways {
+  readonly kind: string
+  /** An item is made in the caller's own step, and handed out again when it comes back. */
+  readonly isSynchronous: boolean
+  readonly waits: boolean
 }
 
 const subjectOf = (ways: Ways): Subject.Subject<Item> =>
@@ -220,12 +204,15 @@ const subjectOf = (ways: Ways): Subject.Subject<Item> =>
             closeGrace: checks.millis("closeGrace", settings.closeGrace, 0, zero)
           }
         }),
-        (settings) =>
+        (checked) =>
           Pool.open({
             kind: ways.kind,
-            settings,
-            closeGrace: settings.closeGrace,
-            store: (admission: Admission.Admission<Item, GateFailure>) => new PlainStore(ways, admission, settings)
+            settings: checked,
+            closeGrace: checked.closeGrace,
+            store: (admission: Admission.Admission<Item, GateFailure>): Store.Store<Item, GateFailure> =>
+              ways.isSynchronous
+                ? new SynchronousStore.SynchronousStore(admission, stepsOf(gates, settings.steps.includes("reset")))
+                : new FreshStore(admission, checked)
           })
       ).pipe(
         // Not even the run loop comes in between where an item is made in the caller's own step.
@@ -234,15 +221,16 @@ const subjectOf = (ways: Ways): Subject.Subject<Item> =>
     item: (value) => value,
     lacks: {
       ...poor,
-      ...(ways.reuses ? {} : { reuse: "each lease has an item of its own" }),
-      ...(ways.isSynchronous ? { time: "items are made in the caller's own step" } : {}),
+      ...(ways.isSynchronous
+        ? { time: "items are made, reset and ended in plain code" }
+        : { reuse: "each lease has an item of its own", reset: "no item is used twice" }),
       ...(ways.waits ? {} : { waiting: "callers are served at once or not at all" })
     }
   })
 
 /** As plugin instances are pooled: never the same one twice. */
-export const fresh = subjectOf({ kind: "fresh", reuses: false, isSynchronous: false, waits: true })
+export const fresh = subjectOf({ kind: "fresh", isSynchronous: false, waits: true })
 /** As scratch memory is pooled: allocated on the spot. */
-export const synchronous = subjectOf({ kind: "synchronous", reuses: true, isSynchronous: true, waits: true })
+export const synchronous = subjectOf({ kind: "synchronous", isSynchronous: true, waits: true })
 /** As slots are pooled: there is one or there is none. */
-export const nonBlocking = subjectOf({ kind: "non-blocking", reuses: true, isSynchronous: true, waits: false })
+export const nonBlocking = subjectOf({ kind: "non-blocking", isSynchronous: true, waits: false })

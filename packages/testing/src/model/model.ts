@@ -252,6 +252,8 @@ export class Model {
       } else if (ask.timeout <= 0) {
         if (this.lifecycle === "suspended") answers.add("Suspended")
         else if (isBusy) answers.add("Exhausted")
+        // Some kinds make items in the caller's own step.
+        if (this.failures > 0) answers.add("failure")
       } else {
         if (this.waiting.length >= this.maxWaiters) answers.add("QueueFull")
         if (this.failures > 0) answers.add("failure")

@@ -1,0 +1,335 @@
+/**
+ * The store of pools whose items are made, got ready and ended in plain code: memory, slots, plain objects. For those who
+ * build pools.
+ *
+ * @since 0.1.0
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import type { Admission } from "./Admission.ts"
+import { type Linked, LinkedList } from "./data/LinkedList.ts"
+import type { Entry, Lease } from "./Lease.ts"
+import { inWords } from "./Observer.ts"
+import type { DestroyReason } from "./PoolEvent.ts"
+import type { PoolStats } from "./PoolStats.ts"
+import type { Store } from "./Store.ts"
+
+/**
+ * What happens to the items of a kind of pool. Each of these may throw; no place is lost by that.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Steps<A, E> {
+  /** Makes an item. */
+  readonly make: () => A
+  /** What the caller fails with for whom `make` has thrown. */
+  readonly failure: (thrown: unknown) => Cause.Cause<E>
+  /** Before an item is handed out again. One that throws is destroyed, and the next is tried. */
+  readonly ready?: ((item: A) => void) | undefined
+  /** When an item comes back. With `false`, which is told, and if it throws, the item is destroyed. */
+  readonly reset?: ((item: A) => boolean) | undefined
+  /** When an item is destroyed. What it throws becomes an event and a line in the log. */
+  readonly destroy?: ((item: A) => void) | undefined
+}
+
+/**
+ * One item. Times are in milliseconds of the pool's clock.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class Item<A> implements Entry<A>, Linked<Item<A>> {
+  readonly id: number
+  readonly value: A
+  readonly createdAt: number
+  state: "used" | "idle" | "destroyed" = "used"
+  holder: Lease<A> | undefined = undefined
+  isInvalid = false
+  /** Since when it lies idle. */
+  idleSince = 0
+  /** Another item of the same value: `make` may return one object more than once. */
+  twin: Item<A> | undefined = undefined
+  list: LinkedList<any> | undefined = undefined
+  previous: Item<A> | undefined = undefined
+  next: Item<A> | undefined = undefined
+
+  constructor(id: number, value: A, createdAt: number) {
+    this.id = id
+    this.value = value
+    this.createdAt = createdAt
+  }
+}
+
+/**
+ * Hands out what came back last, and makes what is missing in the caller's own step.
+ *
+ * **Details**
+ *
+ * Kinds of pools extend it. What they add must keep to the order of a step: first the counts, then what can be noticed
+ * from outside.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class SynchronousStore<A, E> implements Store<A, E> {
+  readonly admission: Admission<A, E>
+  readonly all = new Set<Item<A>>()
+  /** The one that came back last goes first. */
+  readonly idle = new LinkedList<Item<A>>()
+  /** How many may lie idle. */
+  keep = Infinity
+  /** How often an item was handed out that had been used before. */
+  recycled = 0
+  readonly #steps: Steps<A, E>
+  readonly #byValue = new Map<A, Item<A>>()
+  #lastId = 0
+  /** Why the last attempt to make an item failed: until one succeeds, and until a caller has been told. */
+  #lastFailure: Cause.Cause<E> | undefined = undefined
+  #untold: Cause.Cause<E> | undefined = undefined
+
+  constructor(admission: Admission<A, E>, steps: Steps<A, E>) {
+    this.admission = admission
+    this.#steps = steps
+  }
+
+  // Leases -----------------------------------------------------------------------------------------------------------
+
+  take(): Item<A> | undefined {
+    this.#untold = undefined
+    for (let item = this.idle.head; item !== undefined; item = this.idle.head) {
+      this.#unidle(item)
+      if (!this.#isReady(item)) continue
+      this.recycled++
+      return item
+    }
+    // Those who wait have theirs made by `replenish`, which tells each of its own failure.
+    return this.admission.waiters.size > 0 ? undefined : this.make()
+  }
+
+  giveBack(item: Item<A>): void {
+    // Destroyed under its holder when the grace of a close was over.
+    if (item.state === "destroyed") return
+    const reason = this.#endOf(item)
+    if (reason !== undefined) return this.end(item, reason)
+    const { admission } = this
+    const now = admission.clock.now()
+    if (admission.waiters.size > 0 && admission.lifecycle === "open") {
+      if (!this.#isReady(item)) return
+      this.recycled++
+      if (admission.offer(item, now)) return
+    }
+    if (this.admission.idle >= this.keep) return this.end(item, "shrink")
+    this.layIdle(item, now)
+  }
+
+  /** Why an item that comes back is to end. */
+  #endOf(item: Item<A>): DestroyReason | undefined {
+    const { lifecycle, max } = this.admission
+    if (item.isInvalid) return "invalidated"
+    if (lifecycle === "draining" || lifecycle === "closed") return "closed"
+    if (this.#size > max) return "shrink"
+    return this.#isClean(item) ? undefined : "resetFailed"
+  }
+
+  #isClean(item: Item<A>): boolean {
+    try {
+      if (this.#steps.reset === undefined || this.#steps.reset(item.value)) return true
+      this.#failed("reset", item, Cause.fail("answered false"))
+    } catch (error) {
+      this.#failed("reset", item, Cause.die(error))
+    }
+    return false
+  }
+
+  #isReady(item: Item<A>): boolean {
+    try {
+      this.#steps.ready?.(item.value)
+      return true
+    } catch (error) {
+      this.#failed("validate", item, Cause.die(error))
+      this.end(item, "validationFailed")
+      return false
+    }
+  }
+
+  /** An item in use lies idle from now on. */
+  layIdle(item: Item<A>, now: number): void {
+    item.state = "idle"
+    item.idleSince = now
+    this.admission.used--
+    this.admission.idle++
+    this.idle.addFirst(item)
+  }
+
+  #unidle(item: Item<A>): void {
+    this.idle.remove(item)
+    item.state = "used"
+    this.admission.idle--
+    this.admission.used++
+  }
+
+  // Items ------------------------------------------------------------------------------------------------------------
+
+  /** Items, but for those that are ending. */
+  get #size(): number {
+    const { creating, idle, used } = this.admission
+    return idle + used + creating
+  }
+
+  /** Makes an item, which counts as used; `undefined` if there is no room for one, or making it failed. */
+  make(): Item<A> | undefined {
+    const { admission } = this
+    const { clock, observer } = admission
+    if (admission.live >= admission.max) return undefined
+    const startedAt = clock.now()
+    admission.creating++
+    if (observer.isListening) observer.emit({ _tag: "ItemCreating" })
+    let value: A
+    try {
+      value = this.#steps.make()
+    } catch (thrown) {
+      admission.creating--
+      this.#makeFailed(this.#steps.failure(thrown), clock.now() - startedAt)
+      return undefined
+    }
+    const now = clock.now()
+    const item = new Item(++this.#lastId, value, now)
+    this.all.add(item)
+    item.twin = this.#byValue.get(value)
+    this.#byValue.set(value, item)
+    admission.creating--
+    admission.used++
+    observer.created++
+    observer.create.record(now - startedAt)
+    this.#lastFailure = undefined
+    if (observer.isListening) observer.emit({ _tag: "ItemCreated", item: item.id, took: now - startedAt })
+    return item
+  }
+
+  #makeFailed(cause: Cause.Cause<E>, took: number): void {
+    const { observer } = this.admission
+    this.#lastFailure = cause
+    this.#untold = cause
+    observer.createFailed++
+    observer.emit({ _tag: "ItemCreateFailed", took, failures: observer.createFailed, cause: inWords(cause) })
+  }
+
+  /** Takes an item out of the pool and ends it. */
+  end(item: Item<A>, reason: DestroyReason): void {
+    if (item.state === "destroyed") throw new Error(`BUG: item ${item.id} is destroyed already`)
+    const { admission } = this
+    const { clock, observer } = admission
+    if (item.state === "idle") this.#unidle(item)
+    item.state = "destroyed"
+    this.all.delete(item)
+    this.#forget(item)
+    admission.used--
+    admission.destroying++
+    observer.destroyed[reason]++
+    try {
+      this.#steps.destroy?.(item.value)
+    } catch (error) {
+      this.#failed("destroy", item, Cause.die(error))
+    }
+    admission.destroying--
+    observer.emit({ _tag: "ItemDestroyed", item: item.id, reason, age: clock.now() - item.createdAt })
+    admission.changed()
+    admission.serve()
+  }
+
+  #failed(during: "validate" | "reset" | "destroy", item: Item<A>, cause: Cause.Cause<unknown>): void {
+    const { name, noun, observer } = this.admission
+    observer.emit({ _tag: "BackgroundFailure", during, item: item.id, cause: inWords(cause) })
+    this.admission.warn(`Pool "${name}": ${during} of ${noun} ${item.id} failed`, cause)
+  }
+
+  /** The items of a value: one, as a rule. */
+  *itemsOf(value: A): Generator<Item<A>, void> {
+    for (let item = this.#byValue.get(value); item !== undefined;) {
+      const { twin } = item
+      yield item
+      item = twin
+    }
+  }
+
+  #forget(item: Item<A>): void {
+    const first = this.#byValue.get(item.value)
+    if (first === item) {
+      if (item.twin === undefined) this.#byValue.delete(item.value)
+      else this.#byValue.set(item.value, item.twin)
+      return
+    }
+    for (let other = first; other !== undefined; other = other.twin) {
+      if (other.twin === item) other.twin = item.twin
+    }
+  }
+
+  invalidate(value: A): void {
+    for (const item of this.itemsOf(value)) {
+      if (item.state === "idle") this.end(item, "invalidated")
+      else item.isInvalid = true
+    }
+  }
+
+  /** Makes what is waited for. */
+  replenish(): void {
+    const { admission } = this
+    while (admission.lifecycle === "open" && admission.demanding > 0 && admission.live < admission.max) {
+      const item = this.make()
+      if (item !== undefined) {
+        if (!admission.offer(item, admission.clock.now())) this.layIdle(item, admission.clock.now())
+      } else if (!this.#tellFirst()) return
+    }
+  }
+
+  /** Tells the first who waits of the failure; `false` if there is none, or nobody. */
+  #tellFirst(): boolean {
+    const cause = this.#untold
+    this.#untold = undefined
+    return cause !== undefined && this.admission.failFirst(Effect.failCause(cause))
+  }
+
+  resized(): void {
+    while (this.idle.tail !== undefined && this.#size > this.admission.max) this.end(this.idle.tail, "shrink")
+  }
+
+  shutdown(): void {
+    for (let item = this.idle.head; item !== undefined; item = this.idle.head) this.end(item, "closed")
+  }
+
+  abandon(): void {
+    for (const item of Array.from(this.all)) {
+      // The end of one may have been that of another.
+      if (item.state !== "destroyed") this.end(item, "closed")
+    }
+  }
+
+  // Answers ----------------------------------------------------------------------------------------------------------
+
+  refusal(): Effect.Effect<never, E> | undefined {
+    const cause = this.#untold
+    this.#untold = undefined
+    return cause === undefined ? undefined : Effect.failCause(cause)
+  }
+
+  turnedAway(): void {}
+
+  mayOffer(): boolean {
+    return false
+  }
+
+  timeoutFailure(): undefined {}
+
+  lastCreateFailure(): string | undefined {
+    return this.#lastFailure === undefined ? undefined : inWords(this.#lastFailure)
+  }
+
+  *leases(): Generator<Lease<A>, void> {
+    for (const { holder } of this.all) if (holder !== undefined) yield holder
+  }
+
+  details(): PoolStats["details"] {
+    return { recycled: this.recycled, made: this.admission.observer.created }
+  }
+}

@@ -1,0 +1,203 @@
+import { type Admission, Pool, type PoolError, SynchronousStore } from "@effect-pools/core"
+import { assert, describe, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Scope from "effect/Scope"
+import { fork } from "./fake.ts"
+
+type Steps = Partial<SynchronousStore.Steps<object, Error>>
+
+/** A pool of objects, with steps that the test gives, and what was destroyed. */
+const open = Effect.fnUntraced(function* (steps: Steps = {}, max = 4) {
+  const destroyed: Array<object> = []
+  const pool = yield* Pool.open({
+    kind: "objects",
+    settings: { name: "objects", min: 0, max, acquireTimeout: 1000, maxWaiters: Infinity },
+    closeGrace: 0,
+    store: (admission: Admission.Admission<object, Error>) =>
+      new SynchronousStore.SynchronousStore<object, Error>(admission, {
+        make: () => ({}),
+        failure: (thrown) => Cause.fail(thrown as Error),
+        destroy: (item) => void destroyed.push(item),
+        ...steps
+      })
+  })
+  const events: Array<string> = []
+  pool.admission.observer.listen((event) =>
+    events.push(event._tag === "ItemDestroyed" ? `destroyed: ${event.reason}` : event._tag)
+  )
+  return { pool, store: pool.store, destroyed, events }
+})
+
+const hold = Effect.fnUntraced(function* (pool: Pool.Pool<object, Error>) {
+  const scope = yield* Scope.make()
+  const item = yield* Scope.provide(Pool.get(pool), scope)
+  return { item, release: Scope.close(scope, Exit.void) }
+})
+
+describe("a store in plain code", () => {
+  it.effect("hands out what came back last, and counts how often", () =>
+    Effect.gen(function* () {
+      const { pool } = yield* open()
+      const [first, second] = [yield* hold(pool), yield* hold(pool)]
+      yield* first.release
+      yield* second.release
+      assert.strictEqual((yield* hold(pool)).item, second.item)
+      assert.strictEqual((yield* hold(pool)).item, first.item)
+      assert.deepStrictEqual((yield* Pool.stats(pool)).details, { recycled: 2, made: 2 })
+    })
+  )
+
+  it.effect("keeps no more idle than it is told to", () =>
+    Effect.gen(function* () {
+      const { destroyed, pool, store } = yield* open()
+      store.keep = 1
+      const held = [yield* hold(pool), yield* hold(pool)]
+      for (const { release } of held) yield* release
+      assert.deepStrictEqual(destroyed, [held[1]!.item])
+      assert.deepInclude(yield* Pool.stats(pool), { idle: 1, used: 0, size: 1 })
+    })
+  )
+
+  it.effect("destroys what cannot be got ready, and hands out the next", () =>
+    Effect.gen(function* () {
+      let bad: object | undefined
+      const { destroyed, events, pool } = yield* open({
+        ready: (item) => {
+          if (item === bad) throw new Error("no memory")
+        }
+      })
+      const [first, second] = [yield* hold(pool), yield* hold(pool)]
+      yield* first.release
+      yield* second.release
+      bad = second.item
+      assert.strictEqual((yield* hold(pool)).item, first.item)
+      assert.deepStrictEqual(destroyed, [second.item])
+      assert.includeMembers(events, ["BackgroundFailure", "destroyed: validationFailed"])
+    })
+  )
+
+  it.effect("destroys what cannot be got ready for the first who waits, and makes another", () =>
+    Effect.gen(function* () {
+      let isBad = false
+      const { destroyed, pool } = yield* open(
+        {
+          ready: () => {
+            if (isBad) throw new Error("no memory")
+          }
+        },
+        1
+      )
+      const held = yield* hold(pool)
+      const waiting = yield* fork(hold(pool))
+      isBad = true
+      yield* held.release
+      assert.notStrictEqual((yield* Fiber.join(waiting)).item, held.item)
+      assert.deepStrictEqual(destroyed, [held.item])
+    })
+  )
+
+  it.effect("tells each who waits of a failure of its own, and strands nobody", () =>
+    Effect.gen(function* () {
+      let attempts = 0
+      const { pool } = yield* open({
+        make: () => {
+          throw new Error(`no memory ${++attempts}`)
+        }
+      })
+      yield* Pool.suspend(pool)
+      const callers = yield* Effect.forEach([1, 2, 3], () => fork(Effect.flip(Pool.use(pool, () => Effect.void))))
+      yield* Pool.resume(pool)
+      const failures = yield* Effect.forEach(callers, (caller) => Fiber.join(caller))
+      assert.deepStrictEqual(
+        failures.map(({ message }) => message),
+        ["no memory 1", "no memory 2", "no memory 3"]
+      )
+      assert.deepInclude(yield* Pool.stats(pool), { size: 0, pending: 0, createFailed: 3 })
+    })
+  )
+
+  it.effect("says why it has nothing also to those who do not wait", () =>
+    Effect.gen(function* () {
+      const failure = new Error("no memory")
+      let isBad = true
+      const { pool, store } = yield* open(
+        {
+          make: () => {
+            if (isBad) throw failure
+            return {}
+          }
+        },
+        1
+      )
+      const impatient = Pool.use(pool, () => Effect.void, { acquireTimeout: 0 })
+      assert.strictEqual(yield* Effect.flip(impatient), failure)
+      assert.include(store.lastCreateFailure(), "no memory")
+      isBad = false
+      yield* hold(pool)
+      assert.isUndefined(store.lastCreateFailure())
+      const exhausted = (yield* Effect.flip(impatient)) as PoolError.PoolError
+      assert.strictEqual(exhausted.reason._tag, "Exhausted")
+    })
+  )
+
+  it.effect("loses no place to steps that throw", () =>
+    Effect.gen(function* () {
+      const { events, pool } = yield* open(
+        {
+          reset: () => {
+            throw new Error("reset")
+          },
+          destroy: () => {
+            throw new Error("destroy")
+          }
+        },
+        1
+      )
+      for (let n = 0; n < 3; n++) yield* (yield* hold(pool)).release
+      assert.strictEqual(events.filter((event) => event === "BackgroundFailure").length, 6)
+      assert.deepInclude(yield* Pool.stats(pool), { size: 0, used: 0, idle: 0, destroying: 0 })
+      assert.deepInclude((yield* Pool.stats(pool)).destroyed, { resetFailed: 3 })
+    })
+  )
+
+  it.effect("invalidates all items of one value", () =>
+    Effect.gen(function* () {
+      const same = {}
+      const { pool } = yield* open({ make: () => same })
+      const [one, other] = [yield* hold(pool), yield* hold(pool)]
+      yield* one.release
+      yield* Pool.invalidate(pool, same)
+      assert.deepInclude(yield* Pool.stats(pool), { idle: 0, used: 1 })
+      yield* other.release
+      assert.deepInclude((yield* Pool.stats(pool)).destroyed, { invalidated: 2 })
+      yield* (yield* hold(pool)).release
+      assert.deepInclude(yield* Pool.stats(pool), { idle: 1, used: 0 })
+    })
+  )
+
+  it.effect("ends each once when the end of one is that of another", () =>
+    Effect.gen(function* () {
+      const destroyed: Array<object> = []
+      const scope = yield* Scope.make()
+      const { pool, store } = yield* Scope.provide(
+        open({
+          destroy: (item) => {
+            destroyed.push(item)
+            for (const other of store.all) store.invalidate(other.value)
+          }
+        }),
+        scope
+      )
+      const held = [yield* hold(pool), yield* hold(pool), yield* hold(pool)]
+      yield* held[0]!.release
+      yield* held[1]!.release
+      yield* Scope.close(scope, Exit.void)
+      assert.strictEqual(new Set(destroyed).size, 3)
+      assert.lengthOf(destroyed, 3)
+      assert.isTrue(pool.admission.hasEnded)
+    })
+  )
+})
