@@ -15,6 +15,7 @@ const rooms: Record<string, Room> = {
   connection: { imports: ["core"], effectOnly: true },
   instance: { imports: ["core"], effectOnly: true },
   arena: { imports: ["core"], effectOnly: true },
+  "lock-free": { imports: ["core"] },
   testing: { imports: ["core"] },
   postgres: { imports: ["connection", "core"] },
   wasm: { imports: ["instance", "core"] },

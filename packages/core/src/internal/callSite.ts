@@ -52,6 +52,8 @@ const PACKAGES = [
   "instance/dist/",
   "arena/src/",
   "arena/dist/",
+  "lock-free/src/",
+  "lock-free/dist/",
   "postgres/src/",
   "postgres/dist/",
   "wasm/src/",

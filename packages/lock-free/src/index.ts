@@ -1,0 +1,2 @@
+/** Any object, taken and returned in plain code, without a fiber and without ever waiting. */
+export * as LockFreePool from "./LockFreePool.ts"
