@@ -112,6 +112,23 @@ describe("attempts that fail", () => {
     })
   )
 
+  it.effect("beside one that succeeds leave no timer of a later attempt", () =>
+    Effect.gen(function* () {
+      const forever = { acquireTimeout: Infinity, idleTimeout: Infinity, maxLifetime: Infinity, health: false } as const
+      const world = yield* open({ max: 2, createRetry: Schedule.spaced("1 hour"), breaker: false, ...forever })
+      world.gates.create = { late: 100, ending: "fail" }
+      const first = yield* hold(world)
+      world.gates.create = 200
+      const second = yield* hold(world)
+      yield* TestClock.adjust(150)
+      expect(world.left.sleeps).toBeGreaterThan(0)
+      yield* TestClock.adjust(10_000)
+      for (const { release } of [first, second]) yield* release
+      yield* settle
+      expect(world.left.sleeps).toBe(0)
+    })
+  )
+
   it.effect("see their own failure in the finalizers of what they have opened", () =>
     Effect.gen(function* () {
       const seen: Array<string> = []
