@@ -34,8 +34,8 @@ const promotions = `(module
 const compile = (text: string): Effect.Effect<Uint8Array> =>
   Effect.map(
     Effect.promise(() => wabt()),
-    ({ parseWat }) => {
-      const module = parseWat("plugin.wat", text)
+    (tools) => {
+      const module = tools.parseWat("plugin.wat", text)
       try {
         return module.toBinary({}).buffer
       } finally {
