@@ -36,7 +36,7 @@ const otherPackagesFiles = {
 
 const deepImports = {
   // A worker loads no more than it has to: that module is an entry of its own.
-  regex: "^@effect-pools/(?!worker/WorkerGuest$)[^/]+/",
+  group: ["@effect-pools/*/**", "!@effect-pools/worker/WorkerGuest"],
   message: "Import the package itself: its internals are its own."
 }
 
