@@ -174,7 +174,7 @@ export const make = <A, E = never, C = undefined>(
           closeGrace: checked.closeGrace,
           store: (admission) => new LockFreeStore<A, E>(admission, checked)
         }) as Effect.Effect<LockFreePool<A, E>, never, Scope.Scope>,
-        (pool) => pool.store.fill
+        (pool) => pool.store.filled
       )
   )
 

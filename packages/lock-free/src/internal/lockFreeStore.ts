@@ -1,5 +1,6 @@
 import { type Admission, type PoolStats, SynchronousStore } from "@effect-pools/core"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import { Guards } from "./guards.ts"
 import type { Checked } from "./lockFreeOptions.ts"
 
@@ -10,11 +11,13 @@ const TURN = 2
 export class LockFreeStore<A, E> extends SynchronousStore.SynchronousStore<A, E> {
   readonly guards: Guards<A>
   readonly options: Checked<A, E>
-  /** Makes what is missing, in turns; ends when nothing is. */
-  readonly fill: Effect.Effect<void>
+  /** Ends when nothing is made ahead any more. */
+  readonly filled: Effect.Effect<void> = Effect.suspend(() =>
+    this.#filling === undefined ? Effect.void : Fiber.await(this.#filling)
+  )
   /** How many are still to be made ahead of demand. */
   #ahead: number
-  #isFilling = false
+  #filling: Fiber.Fiber<void> | undefined = undefined
   /** Making one ahead has failed: until a caller's succeeds, nothing is made ahead. */
   #isPutOff = false
 
@@ -23,7 +26,6 @@ export class LockFreeStore<A, E> extends SynchronousStore.SynchronousStore<A, E>
     this.options = options
     this.guards = new Guards(this)
     this.#ahead = options.initial
-    this.fill = Effect.suspend(() => (this.#fillATurn() ? Effect.andThen(Effect.yieldNow, this.fill) : Effect.void))
   }
 
   // Growth -----------------------------------------------------------------------------------------------------------
@@ -56,23 +58,22 @@ export class LockFreeStore<A, E> extends SynchronousStore.SynchronousStore<A, E>
     return !this.#isPutOff && lifecycle === "open" && live < max && (this.#ahead > 0 || idle + used < min)
   }
 
+  /** Makes what is missing, but not in the step of a caller, nor all in one turn. */
   #fillLater(): void {
-    if (this.#isFilling || !this.#isShort) return
-    this.#isFilling = true
-    const done = Effect.sync(() => {
-      this.#isFilling = false
-    })
-    this.admission.background.fork(Effect.yieldNow.pipe(Effect.andThen(this.fill), Effect.ensuring(done)))
+    if (this.#filling !== undefined || !this.#isShort) return
+    const turns = Effect.whileLoop({ while: () => this.#fillATurn(), body: () => Effect.yieldNow, step: () => {} })
+    this.#filling = this.admission.background.fork(Effect.andThen(Effect.yieldNow, turns))
   }
 
-  /** Answers whether something is left to do. */
+  /** Answers whether something may be left to do. */
   #fillATurn(): boolean {
     const { clock } = this.admission
     const until = clock.exact() + TURN
     while (this.#isShort) {
       this.#makeAhead()
-      if (clock.exact() > until) return this.#isShort
+      if (clock.exact() > until) return true
     }
+    this.#filling = undefined
     return false
   }
 
