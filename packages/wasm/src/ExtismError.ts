@@ -8,6 +8,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import { inWords } from "./internal/inWords.ts"
 
 /**
  * The manifest can't be used. `detail` says what is wrong with it.
@@ -35,7 +36,7 @@ export class Unavailable extends Schema.TaggedError<Unavailable>("effect-pools/E
   { pool: Schema.String, source: Schema.String, cause: Schema.Defect() }
 ) {
   override get message(): string {
-    return `Pool "${this.pool}": ${this.source} could not be read: ${said(this.cause)}`
+    return `Pool "${this.pool}": ${this.source} could not be read: ${inWords(this.cause)}`
   }
 }
 
@@ -144,7 +145,7 @@ export class ThreadEnded extends Schema.TaggedError<ThreadEnded>("effect-pools/E
   { pool: Schema.String, cause: Schema.Defect() }
 ) {
   override get message(): string {
-    return `Pool "${this.pool}": the thread of an instance has ended: ${said(this.cause)}`
+    return `Pool "${this.pool}": the thread of an instance has ended: ${inWords(this.cause)}`
   }
 }
 
@@ -217,5 +218,3 @@ export class ExtismError extends Schema.TaggedError<ExtismError>("effect-pools/E
  * @since 0.1.0
  */
 export const make = (reason: ExtismErrorReason): ExtismError => new ExtismError({ reason })
-
-const said = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))

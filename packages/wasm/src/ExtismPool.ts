@@ -97,6 +97,8 @@ export interface HostContext {
   readonly read: (address: bigint) => ExtismOutput | undefined
   /** Stores a block, and gives its address, for the function to return. */
   readonly store: (content: string | Uint8Array) => bigint
+  /** How many bytes a block could have when the function was called: `Infinity` without a limit of memory. */
+  readonly room: number
   /** Aborted when the instance ends. */
   readonly signal: AbortSignal
 }
@@ -151,7 +153,20 @@ export interface Manifest {
   readonly allowed_hosts?: ReadonlyArray<string> | null | undefined
   readonly allowed_paths?: Readonly<Record<string, string>> | null | undefined
   readonly timeout_ms?: number | null | undefined
-  readonly memory?: { readonly max_pages?: number | null | undefined } | null | undefined
+  readonly memory?: ManifestMemory | null | undefined
+}
+
+/**
+ * What a plugin may have: pages as in `maxMemoryPages`, and bytes of an answer over HTTP and of all variables with their
+ * names. What is beyond is an `OutOfMemory` trap.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ManifestMemory {
+  readonly max_pages?: number | null | undefined
+  readonly max_http_response_bytes?: number | null | undefined
+  readonly max_var_bytes?: number | null | undefined
 }
 
 /**

@@ -381,7 +381,7 @@ describe("The process", () => {
       () =>
         Effect.scoped(
           Effect.gen(function* () {
-            const pool = yield* open({ useWasi: true, runInWorker })
+            const pool = yield* open({ useWasi: true, runInWorker, onExhausted: "wait" })
             yield* expectIntact(pool)
             const before = openFiles()
             for (let n = 0; n < leases; n++) yield* call(pool, "count_vowels", "hello")

@@ -1,10 +1,8 @@
 /** The host's side of a plugin: the functions that it may call. */
-import * as ExtismError from "../ExtismError.ts"
 import type { HostContext, HostFunctions } from "../ExtismPool.ts"
-import type { Value } from "./extismGuest.ts"
-
-/** Where Extism's own functions are. */
-export const extismNamespace = "extism:host/env"
+import { ExtismOutput } from "../ExtismOutput.ts"
+import { extismNamespace, type Value } from "./extismGuest.ts"
+import { type HttpLimits, makeHttp } from "./extismHttp.ts"
 
 /** What Extism itself gives every plugin, but for HTTP, which is given here. */
 export const extismFunctions: ReadonlySet<string> = new Set([
@@ -32,13 +30,9 @@ export const extismFunctions: ReadonlySet<string> = new Set([
 ])
 
 /** Adds the functions for HTTP; those of the application come first. */
-export const withHttp = (
-  functions: HostFunctions,
-  pool: string,
-  allowedHosts: ReadonlyArray<string>
-): HostFunctions => ({
+export const withHttp = (functions: HostFunctions, pool: string, limits: HttpLimits): HostFunctions => ({
   ...functions,
-  [extismNamespace]: { ...makeHttp(pool, allowedHosts), ...functions[extismNamespace] }
+  [extismNamespace]: { ...makeHttp(pool, limits), ...functions[extismNamespace] }
 })
 
 export const namesOf = (functions: HostFunctions): Record<string, ReadonlyArray<string>> =>
@@ -60,50 +54,21 @@ export const callFunction = (
   return isPromise(result) ? result.then(checked) : checked(result)
 }
 
+/** What a function of the host is given. Blocks are copied, as it may go on while the plugin does. */
+export const makeContext = (parts: {
+  readonly signal: AbortSignal
+  readonly room: number
+  readonly read: (address: bigint) => Uint8Array<ArrayBuffer> | undefined
+  readonly store: (bytes: Uint8Array) => bigint
+}): HostContext => ({
+  signal: parts.signal,
+  room: parts.room,
+  read: (address) => {
+    const bytes = parts.read(address)
+    return bytes === undefined ? undefined : new ExtismOutput(bytes)
+  },
+  store: (content) => parts.store(typeof content === "string" ? new TextEncoder().encode(content) : content)
+})
+
 export const isPromise = (value: unknown): value is PromiseLike<unknown> =>
   typeof value === "object" && value !== null && "then" in value && typeof value.then === "function"
-
-interface HttpRequest {
-  readonly url: string
-  readonly method?: string
-  readonly headers?: Record<string, string>
-  /** As older kits call it. */
-  readonly header?: Record<string, string>
-}
-
-const makeHttp = (pool: string, allowedHosts: ReadonlyArray<string>): HostFunctions[string] => {
-  const allowed = allowedHosts.map(toPattern)
-  let status = 0
-  return {
-    http_request: (context: HostContext, requestAddress: bigint, bodyAddress: bigint) => {
-      const request = JSON.parse(context.read(requestAddress)?.text ?? "null") as HttpRequest
-      const url = new URL(request.url)
-      if (!allowed.some((pattern) => pattern.test(url.hostname))) {
-        throw ExtismError.make(new ExtismError.HostNotAllowed({ pool, url: url.origin, allowed: [...allowedHosts] }))
-      }
-      const method = request.method ?? "GET"
-      const body = method === "GET" || method === "HEAD" ? undefined : context.read(bodyAddress)?.bytes
-      return ask(url, {
-        method,
-        headers: request.headers ?? request.header ?? {},
-        ...(body === undefined ? {} : { body }),
-        // It may lead to a host that is not allowed: the plugin follows it itself, or not at all.
-        redirect: "manual",
-        signal: context.signal
-      })
-
-      async function ask(url: URL, init: RequestInit): Promise<bigint> {
-        const response = await fetch(url, init)
-        status = response.status
-        return context.store(new Uint8Array(await response.arrayBuffer()))
-      }
-    },
-    http_status_code: () => status
-  }
-}
-
-/** `*` stands for any characters, `?` for one. */
-const toPattern = (host: string): RegExp => {
-  const escaped = host.toLowerCase().replace(/[.+^${}()|[\]\\]/g, String.raw`\$&`)
-  return new RegExp(`^${escaped.replaceAll("*", ".*").replaceAll("?", ".")}$`)
-}

@@ -7,8 +7,11 @@ import { InvalidOptions } from "@effect-pools/core"
 import * as ExtismError from "../ExtismError.ts"
 import { ExtismOutput } from "../ExtismOutput.ts"
 import type { CallError, CallOptions, ExtismInstance } from "../ExtismPool.ts"
-import { trapKind, WasmTrap } from "../WasmTrap.ts"
+import { type Kind, WasmTrap } from "../WasmTrap.ts"
 import type { Blueprint, LogLevel, Outcome } from "./extismGuest.ts"
+import { Denied } from "./extismHttp.ts"
+import { OutOfMemory } from "./extismMemory.ts"
+import { kindOfTrap } from "./kindOfTrap.ts"
 
 /** What all instances of a pool have in common. */
 export interface Plan {
@@ -27,19 +30,31 @@ export interface Guest {
   readonly call: (name: string, input: string | Uint8Array) => Effect.Effect<Outcome, Failure>
 }
 
-/** How a guest fails: by what was thrown through it, whoever threw it, or because its thread ended. */
+/** How a guest fails. */
 export type Failure =
-  | { readonly _tag: "Threw"; readonly cause: unknown }
+  | { readonly _tag: "Trapped"; readonly kind: Kind; readonly cause: unknown }
+  | { readonly _tag: "Denied"; readonly error: ExtismError.ExtismError }
   | { readonly _tag: "ThreadEnded"; readonly cause: unknown }
 
-export const threw = (cause: unknown): Failure => ({ _tag: "Threw", cause })
+/** By what the guest itself has thrown. */
+export const threw = (cause: unknown): Failure => ({ _tag: "Trapped", kind: kindOfTrap(cause), cause })
+
+/** By what was thrown in a function of the host: its own failure, unless the plugin asks for what it may not have. */
+export const threwInHost = (cause: unknown): Failure => {
+  if (cause instanceof Denied) return { _tag: "Denied", error: cause.error }
+  return { _tag: "Trapped", kind: cause instanceof OutOfMemory ? "OutOfMemory" : "HostError", cause }
+}
 
 /** What failing to build or to call a guest is to the caller. */
-export const toError = (pool: string, name: string, { _tag, cause }: Failure): CallError => {
-  if (_tag === "ThreadEnded") return ExtismError.make(new ExtismError.ThreadEnded({ pool, cause }))
-  // A function for HTTP has refused a host.
-  if (cause instanceof ExtismError.ExtismError) return cause
-  return new WasmTrap({ kind: trapKind(cause), pool, export: name, cause })
+export const toError = (pool: string, name: string, failure: Failure): CallError => {
+  switch (failure._tag) {
+    case "Trapped":
+      return new WasmTrap({ kind: failure.kind, pool, export: name, cause: failure.cause })
+    case "Denied":
+      return failure.error
+    case "ThreadEnded":
+      return ExtismError.make(new ExtismError.ThreadEnded({ pool, cause: failure.cause }))
+  }
 }
 
 /** The instance ends for its holder with the scope, even if the guest should not. */

@@ -49,13 +49,19 @@ export interface Settings {
   readonly allowedPaths: Readonly<Record<string, string>>
   readonly callTimeout: number
   readonly maxMemoryPages: number
+  readonly maxHttpBytes: number
+  readonly maxVariableBytes: number
   readonly runInWorker: boolean
 }
+
+const memoryFields = ["max_pages", "max_http_response_bytes", "max_var_bytes"] as const
 
 export const settle = (checked: Checked, manifest: Manifest): Settings => {
   const checks = new InvalidOptions.Checks(checked.name)
   const given = (field: string) => `manifest.${field}`
-  const memory = checks.group(given("memory"), manifest.memory ?? undefined, new Set(["max_pages"]))
+  const memory = checks.group(given("memory"), manifest.memory ?? undefined, new Set(memoryFields))
+  const limit = (field: (typeof memoryFields)[number]) =>
+    checks.limit(given(`memory.${field}`), memory?.[field] ?? undefined, Infinity, 0)
   const allowedHosts = checked.allowedHosts ?? checkList(checks, given("allowed_hosts"), manifest.allowed_hosts) ?? []
   const callTimeout = checked.callTimeout ?? checkTimeout(checks, given("timeout_ms"), manifest.timeout_ms ?? undefined)
   const needsWorker = callTimeout < Infinity || allowedHosts.length > 0
@@ -68,8 +74,9 @@ export const settle = (checked: Checked, manifest: Manifest): Settings => {
     allowedHosts,
     allowedPaths: checked.allowedPaths ?? checkTexts(checks, given("allowed_paths"), manifest.allowed_paths) ?? {},
     callTimeout,
-    maxMemoryPages:
-      checked.maxMemoryPages ?? checks.limit(given("memory.max_pages"), memory?.max_pages ?? undefined, Infinity, 0),
+    maxMemoryPages: checked.maxMemoryPages ?? limit("max_pages"),
+    maxHttpBytes: limit("max_http_response_bytes"),
+    maxVariableBytes: limit("max_var_bytes"),
     runInWorker: checked.runInWorker ?? needsWorker
   }
 }

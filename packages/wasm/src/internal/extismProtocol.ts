@@ -1,5 +1,7 @@
 /** What the application and a plugin's thread say to each other. */
+import type { Kind } from "../WasmTrap.ts"
 import type { Blueprint, LogLevel, Outcome, Value } from "./extismGuest.ts"
+import { kindOfTrap } from "./kindOfTrap.ts"
 
 /** What a thread is started with. */
 export interface ThreadData {
@@ -20,7 +22,10 @@ export type FromThread =
   | { readonly _tag: "Ready" }
   | { readonly _tag: "Ended"; readonly outcome: Outcome }
   | { readonly _tag: "Threw"; readonly thrown: Thrown }
+  /** What came of the function of the host that has failed last. */
+  | { readonly _tag: "HostThrew" }
   | HostCall
+  /** It is answered too: a guest that logs without end would leave no time for anything else. */
   | { readonly _tag: "Log"; readonly level: LogLevel; readonly message: string }
 
 /** A function of the host is called, with what is in the blocks that its arguments point to. */
@@ -30,6 +35,8 @@ export interface HostCall {
   readonly name: string
   readonly values: ReadonlyArray<Value>
   readonly blocks: ReadonlyArray<readonly [address: bigint, bytes: Uint8Array<ArrayBuffer>]>
+  /** How many bytes a block could have that it stores. */
+  readonly room: number
 }
 
 /** What it answers, with the blocks that it has stored; nothing if it failed. */
@@ -44,6 +51,9 @@ export interface HostAnswer {
  */
 export const provisional = (index: number): bigint => (0x7fffn << 48n) + BigInt(index + 1)
 
+/** The number of the block that an address is in. */
+export const blockOf = (address: bigint): bigint => address >> 48n
+
 /** Which of the blocks stored a number stands for, if it stands for one. */
 export const storedIndex = (value: Value, stored: ReadonlyArray<unknown>): number | undefined => {
   if (typeof value !== "bigint") return undefined
@@ -53,15 +63,18 @@ export const storedIndex = (value: Value, stored: ReadonlyArray<unknown>): numbe
 
 /** Errors of WebAssembly's, and what is no error at all, don't survive being sent. */
 export interface Thrown {
+  readonly kind: Kind
   readonly name: string
   readonly message: string
   readonly stack: string | undefined
 }
 
-export const toThrown = (cause: unknown): Thrown =>
-  cause instanceof Error
-    ? { name: cause.name, message: cause.message, stack: cause.stack }
-    : { name: "Error", message: String(cause), stack: undefined }
+export const toThrown = (cause: unknown): Thrown => {
+  const kind = kindOfTrap(cause)
+  return cause instanceof Error
+    ? { kind, name: cause.name, message: cause.message, stack: cause.stack }
+    : { kind, name: "Error", message: String(cause), stack: undefined }
+}
 
 export const fromThrown = ({ message, name, stack }: Thrown): Error =>
   Object.assign(new Error(message), { name, ...(stack === undefined ? {} : { stack }) })

@@ -6,8 +6,8 @@ import type * as Scope from "effect/Scope"
 import * as ExtismError from "../ExtismError.ts"
 import type { CreateError, ExtismInstance, HostFunctions, ManifestInput, OpenError, Options } from "../ExtismPool.ts"
 import * as WasmError from "../WasmError.ts"
-import type { LogLevel, NamedModule } from "./extismGuest.ts"
-import { extismFunctions, extismNamespace, withHttp } from "./extismHost.ts"
+import { extismNamespace, type LogLevel, type NamedModule } from "./extismGuest.ts"
+import { extismFunctions, withHttp } from "./extismHost.ts"
 import { openInstance, type Plan, toError } from "./extismInstance.ts"
 import { loadModules, readManifest } from "./extismManifest.ts"
 import { checkOptions, settle } from "./extismOptions.ts"
@@ -53,7 +53,7 @@ export const toInstanceOptions = <E, R, ME, MR>(
     const builtIn = new Map([[extismNamespace, extismFunctions]])
     if (checked.useWasi) builtIn.set("wasi_snapshot_preview1", yield* wasiFunctions)
     const runFork = Effect.runForkWith(yield* Effect.context<never>())
-    const { allowedHosts, allowedPaths, callTimeout, config } = settings
+    const { allowedPaths, callTimeout, config } = settings
     const plan: Plan = {
       pool,
       blueprint: {
@@ -61,7 +61,10 @@ export const toInstanceOptions = <E, R, ME, MR>(
         config,
         allowedPaths,
         useWasi: checked.useWasi,
-        maxBlockBytes: settings.maxMemoryPages * 65_536
+        limits: {
+          all: settings.maxMemoryPages * 65_536,
+          variables: settings.maxVariableBytes
+        }
       },
       exports,
       callTimeout,
@@ -69,7 +72,7 @@ export const toInstanceOptions = <E, R, ME, MR>(
     }
     const openGuest = settings.runInWorker ? openThread : openPlugin
     const create = Effect.gen(function* () {
-      const all = withHttp(yield* effectOf<HostFunctions, E, R>(functions()), pool, allowedHosts)
+      const all = withHttp(yield* effectOf<HostFunctions, E, R>(functions()), pool, settings)
       yield* checkImports(plan, builtIn, all)
       const guest = yield* Effect.mapError(openGuest(plan, all), (failure) => toError(pool, "start", failure))
       return yield* openInstance(plan, guest)

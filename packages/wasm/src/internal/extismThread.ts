@@ -1,10 +1,9 @@
 import { MessageChannel, type MessagePort, Worker } from "node:worker_threads"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { ExtismOutput } from "../ExtismOutput.ts"
 import type { HostContext, HostFunctions } from "../ExtismPool.ts"
-import { callFunction, namesOf } from "./extismHost.ts"
-import { type Failure, type Guest, type Plan, threw } from "./extismInstance.ts"
+import { callFunction, makeContext, namesOf } from "./extismHost.ts"
+import { type Failure, type Guest, type Plan, threwInHost } from "./extismInstance.ts"
 import type { Outcome, Value } from "./extismGuest.ts"
 import {
   type FromThread,
@@ -50,7 +49,7 @@ class Thread implements Guest {
   /** Who waits for the thread, to be ready or to end a call. */
   #waiting: Resume | undefined
   #failure: Failure | undefined
-  /** What a function of the host has thrown, which the guest only passes on. */
+  /** What a function of the host has failed with last. The guest passes it on, or not. */
   #hostFailure: Failure | undefined
 
   constructor(plan: Plan, functions: HostFunctions) {
@@ -71,7 +70,6 @@ class Thread implements Guest {
 
   call(name: string, input: string | Uint8Array): Effect.Effect<Outcome, Failure> {
     return Effect.callback<Outcome, Failure>((resume) => {
-      this.#hostFailure = undefined
       this.#wait(resume)
       // A part of a buffer would be sent with all of the buffer.
       this.#worker.postMessage({ name, input: typeof input === "string" ? input : Uint8Array.from(input) })
@@ -113,41 +111,48 @@ class Thread implements Guest {
       case "Ended":
         return this.#resume(Effect.succeed(message.outcome))
       case "Threw":
-        return this.#resume(Effect.fail(this.#hostFailure ?? threw(fromThrown(message.thrown))))
+        return this.#resume(
+          Effect.fail({ _tag: "Trapped", kind: message.thrown.kind, cause: fromThrown(message.thrown) })
+        )
+      case "HostThrew":
+        return this.#resume(Effect.fail(this.#hostFailure!))
       case "Log":
-        return this.#plan.log(message.level, message.message)
+        this.#plan.log(message.level, message.message)
+        return this.#answer(undefined)
       case "HostCall":
         void this.#callHost(message)
     }
   }
 
-  async #callHost({ blocks, name, namespace, values }: HostCall): Promise<void> {
+  async #callHost({ blocks, name, namespace, room, values }: HostCall): Promise<void> {
     const stored: Array<Uint8Array> = []
     let answer: HostAnswer | undefined
     try {
-      const context = this.#contextOf(blocks, stored)
+      const context = this.#contextOf(blocks, stored, room)
       answer = { value: await callFunction(this.#functions, context, namespace, name, values), stored }
     } catch (cause) {
-      this.#hostFailure = threw(cause)
+      this.#hostFailure = threwInHost(cause)
     }
+    this.#answer(answer)
+  }
+
+  #answer(answer: HostAnswer | undefined): void {
     this.#answers.postMessage(answer)
     Atomics.store(this.#flag, 0, 1)
     Atomics.notify(this.#flag, 0)
   }
 
-  #contextOf(blocks: HostCall["blocks"], stored: Array<Uint8Array>): HostContext {
-    const sent = new Map<Value, Uint8Array>(blocks)
-    return {
+  #contextOf(blocks: HostCall["blocks"], stored: Array<Uint8Array>, room: number): HostContext {
+    const sent = new Map<Value, Uint8Array<ArrayBuffer>>(blocks)
+    return makeContext({
       signal: this.#controller.signal,
+      room,
       read: (address) => {
         const index = storedIndex(address, stored)
         const bytes = index === undefined ? sent.get(address) : stored[index]
-        return bytes === undefined ? undefined : new ExtismOutput(Uint8Array.from(bytes))
+        return bytes === undefined ? undefined : Uint8Array.from(bytes)
       },
-      store: (content) =>
-        provisional(
-          stored.push(typeof content === "string" ? new TextEncoder().encode(content) : Uint8Array.from(content)) - 1
-        )
-    }
+      store: (bytes) => provisional(stored.push(Uint8Array.from(bytes)) - 1)
+    })
   }
 }

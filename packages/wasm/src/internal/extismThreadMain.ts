@@ -1,12 +1,12 @@
 /** What runs in a plugin's own thread. */
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from "node:worker_threads"
-import type { CallContext } from "@extism/extism"
-import { build, call, readBlock, storeBlock, type Value } from "./extismGuest.ts"
+import { type Blocks, ExtismGuest, type LogLevel, type Value } from "./extismGuest.ts"
 import {
   type Call,
   type FromThread,
   type HostAnswer,
   type HostCall,
+  blockOf,
   storedIndex,
   type ThreadData,
   toThrown
@@ -31,31 +31,47 @@ const awaitAnswer = (): HostAnswer | undefined => {
   return receiveMessageOnPort(answers as MessagePort)?.message as HostAnswer | undefined
 }
 
-const callHost = (context: CallContext, namespace: string, name: string, values: ReadonlyArray<Value>): unknown => {
-  const blocks = values.flatMap((value): HostCall["blocks"] => {
-    const bytes = typeof value === "bigint" ? readBlock(context, value) : undefined
-    return bytes === undefined ? [] : [[value as bigint, bytes]]
-  })
-  say({ _tag: "HostCall", namespace, name, values, blocks })
+const log = (level: LogLevel, message: string): void => {
+  say({ _tag: "Log", level, message })
+  awaitAnswer()
+}
+
+/** What the guest is thrown when a function of the host has failed. */
+let hostFailure: Error | undefined
+
+const callHost = (blocks: Blocks, namespace: string, name: string, values: ReadonlyArray<Value>): unknown => {
+  say({ _tag: "HostCall", namespace, name, values, blocks: pointedTo(blocks, values), room: blocks.room() })
   const answer = awaitAnswer()
   // What it failed with is known where it failed.
-  if (answer === undefined) throw new Error(`The function ${namespace}/${name} of the host failed`)
-  const addresses = answer.stored.map((bytes) => storeBlock(context, bytes))
+  if (answer === undefined) throw (hostFailure = new Error(`The function ${namespace}/${name} of the host failed`))
+  const addresses = answer.stored.map((bytes) => blocks.store(bytes))
   const { value } = answer
   if (value === undefined) return undefined
   const index = storedIndex(value, addresses)
   return index === undefined ? value : addresses[index]
 }
 
+/** The blocks that values may be addresses of. One that several are of is sent once: a plugin has as many as it likes. */
+const pointedTo = (blocks: Blocks, values: ReadonlyArray<Value>): HostCall["blocks"] => {
+  const found = new Map<bigint, Uint8Array<ArrayBuffer> | undefined>()
+  return values.flatMap((value): HostCall["blocks"] => {
+    if (typeof value !== "bigint") return []
+    const block = blockOf(value)
+    if (!found.has(block)) found.set(block, blocks.read(value))
+    const bytes = found.get(block)
+    return bytes === undefined ? [] : [[value, bytes]]
+  })
+}
+
+const threw = (cause: unknown): void =>
+  say(cause === hostFailure ? { _tag: "HostThrew" } : { _tag: "Threw", thrown: toThrown(cause) })
+
 try {
-  const plugin = await build(blueprint, { callHost, log: (level, message) => say({ _tag: "Log", level, message }) })
+  const guest = await ExtismGuest.build(blueprint, { callHost, log })
   host.on("message", ({ input, name }: Call) => {
-    call(plugin, name, input).then(
-      (outcome) => say({ _tag: "Ended", outcome }),
-      (cause: unknown) => say({ _tag: "Threw", thrown: toThrown(cause) })
-    )
+    guest.call(name, input).then((outcome) => say({ _tag: "Ended", outcome }), threw)
   })
   say({ _tag: "Ready" })
 } catch (cause) {
-  say({ _tag: "Threw", thrown: toThrown(cause) })
+  threw(cause)
 }
