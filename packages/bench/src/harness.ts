@@ -6,6 +6,7 @@
  * moves on by one from round to round, and a ratio is taken within each round before the median is taken over them.
  * tinybench and mitata run one contender to its end before the next, which is why neither is used.
  */
+import { PerformanceObserver } from "node:perf_hooks"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { type Spread, spreadOf } from "./statistics.ts"
@@ -34,6 +35,8 @@ export interface Case {
   readonly rounds: number
   /** The contender whose time is what measuring itself costs, and is subtracted in `net`. */
   readonly overhead?: string | undefined
+  /** Whether the time that the garbage collector has taken meanwhile is told as well. */
+  readonly countsGarbageCollection?: boolean | undefined
   readonly contenders: ReadonlyArray<Contender>
   readonly comparisons: ReadonlyArray<Comparison>
 }
@@ -44,6 +47,8 @@ export interface ContenderResult {
   readonly time: Spread
   /** The same without the overhead, where the case has one. */
   readonly net: Spread | undefined
+  /** Nanoseconds per operation, on average, in which the garbage collector held it up. */
+  readonly collecting: number | undefined
 }
 
 export interface ComparisonResult extends Comparison {
@@ -64,18 +69,29 @@ const WARM_UP_ROUNDS = 3
 export const measure = async (case_: Case): Promise<CaseResult> => {
   const { contenders, operations, rounds } = case_
   const times = new Map(contenders.map(({ name }) => [name, [] as Array<number>]))
+  const collected = new Map(contenders.map(({ name }) => [name, 0]))
+  const collector = case_.countsGarbageCollection === true ? new CollectorWatch() : undefined
   for (let round = -WARM_UP_ROUNDS; round < rounds; round++) {
     for (let turn = 0; turn < contenders.length; turn++) {
       const contender = contenders[(turn + round + WARM_UP_ROUNDS) % contenders.length]!
       collectGarbage()
+      await collector?.millis()
       const elapsed = await contender.run(operations)
-      if (round >= 0) times.get(contender.name)!.push((elapsed * 1e6) / operations)
+      const collecting = (await collector?.millis()) ?? 0
+      if (round < 0) continue
+      times.get(contender.name)!.push((elapsed * 1e6) / operations)
+      collected.set(contender.name, collected.get(contender.name)! + (collecting * 1e6) / (operations * rounds))
     }
   }
-  return summarise(case_, times)
+  collector?.stop()
+  return summarise(case_, times, collector === undefined ? undefined : collected)
 }
 
-const summarise = (case_: Case, times: ReadonlyMap<string, ReadonlyArray<number>>): CaseResult => {
+const summarise = (
+  case_: Case,
+  times: ReadonlyMap<string, ReadonlyArray<number>>,
+  collected: ReadonlyMap<string, number> | undefined
+): CaseResult => {
   const { comparisons, contenders, method, name, operations, overhead, rounds, title } = case_
   const timesOf = (name: string): ReadonlyArray<number> => {
     const found = times.get(name)
@@ -97,7 +113,8 @@ const summarise = (case_: Case, times: ReadonlyMap<string, ReadonlyArray<number>
     contenders: contenders.map(({ name }) => ({
       name,
       time: spreadOf(timesOf(name)),
-      net: optionalSpread(netOf(name))
+      net: optionalSpread(netOf(name)),
+      collecting: collected?.get(name)
     })),
     comparisons: comparisons.map((comparison) => {
       const ratio = spreadOf(ratios(timesOf(comparison.against), timesOf(comparison.name)))
@@ -119,6 +136,31 @@ const ratios = (of: ReadonlyArray<number>, to: ReadonlyArray<number>): ReadonlyA
 
 const optionalSpread = (samples: ReadonlyArray<number> | undefined): Spread | undefined =>
   samples === undefined ? undefined : spreadOf(samples)
+
+/** Adds up for how long the garbage collector has held up the program. */
+class CollectorWatch {
+  #millis = 0
+  readonly #observer = new PerformanceObserver((list) => {
+    for (const { duration } of list.getEntries()) this.#millis += duration
+  })
+
+  constructor() {
+    this.#observer.observe({ entryTypes: ["gc"] })
+  }
+
+  /** Since it was last asked. */
+  async millis(): Promise<number> {
+    // The platform tells of a collection in a turn of its own.
+    for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve))
+    const millis = this.#millis
+    this.#millis = 0
+    return millis
+  }
+
+  stop(): void {
+    this.#observer.disconnect()
+  }
+}
 
 setFlagsFromString("--expose-gc")
 const gc = runInNewContext("gc") as (options: { readonly type: "minor" }) => void

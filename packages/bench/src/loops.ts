@@ -39,6 +39,16 @@ export const inManyFibers = (name: string, fibers: number, next: () => Effect.Ef
     })
 })
 
+/** Plain code performs `next()` again and again. */
+export const inPlainCode = (name: string, next: () => void): Contender => ({
+  name,
+  run: (operations) => {
+    const start = performance.now()
+    for (let n = 0; n < operations; n++) next()
+    return Promise.resolve(performance.now() - start)
+  }
+})
+
 const times = (count: number, next: () => Effect.Effect<unknown, unknown>): Effect.Effect<void, unknown> => {
   let left = count
   return Effect.whileLoop({

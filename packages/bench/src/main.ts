@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { makeArenas } from "./cases/arenas.ts"
 import { makeContended } from "./cases/contended.ts"
 import { makeInstances } from "./cases/instances.ts"
 import { makeObserved } from "./cases/observed.ts"
@@ -20,7 +21,8 @@ const groups: ReadonlyArray<(effort: Effort) => Effect.Effect<ReadonlyArray<Case
   makeContended,
   makeObserved,
   makeInstances,
-  makePlugins
+  makePlugins,
+  makeArenas
 ]
 
 const documentation = join(import.meta.dirname, "../../../docs/benchmarks")

@@ -15,14 +15,23 @@ type Row = ReadonlyArray<string>
 
 export const timesTable = ({ contenders }: CaseResult): string => {
   const hasNet = contenders.some(({ net }) => net !== undefined)
+  const hasCollecting = contenders.some(({ collecting }) => collecting !== undefined)
   return table(
-    ["", "ns per operation", "quartiles", "min", ...(hasNet ? ["net of the loop"] : [])],
-    contenders.map(({ name, net, time }) => [
+    [
+      "",
+      "ns per operation",
+      "quartiles",
+      "min",
+      ...(hasNet ? ["net of the loop"] : []),
+      ...(hasCollecting ? ["garbage collection, mean"] : [])
+    ],
+    contenders.map(({ collecting, name, net, time }) => [
       name,
       nanos(time.median),
       `${nanos(time.p25)} … ${nanos(time.p75)}`,
       nanos(time.min),
-      ...(hasNet ? [net === undefined ? "" : nanos(net.median)] : [])
+      ...(hasNet ? [net === undefined ? "" : nanos(net.median)] : []),
+      ...(hasCollecting ? [collecting === undefined ? "" : nanos(collecting)] : [])
     ])
   )
 }

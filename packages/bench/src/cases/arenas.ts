@@ -1,0 +1,146 @@
+import { ArenaPool, BumpArena } from "@effect-pools/arena"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { Case } from "../harness.ts"
+import { inPlainCode } from "../loops.ts"
+import { receipts, receiptType } from "../receipts.ts"
+import type { Effort } from "../settings.ts"
+
+const MiB = 1024 * 1024
+
+/** What is made is looked at, or the compiler would see that nobody needs it. */
+const sink = { last: undefined as unknown }
+
+/** Arenas against the buffers that a program without them would make. */
+export const makeArenas = Effect.fnUntraced(function* ({
+  isQuick
+}: Effort): Effect.fn.Return<ReadonlyArray<Case>, unknown, Scope.Scope> {
+  const rounds = isQuick ? 21 : 101
+  const pool = yield* ArenaPool.make({ size: MiB })
+  const small = yield* ArenaPool.make({ size: MiB })
+  const responses = yield* ArenaPool.make({ size: MiB })
+  const arena = yield* BumpArena.make({ size: MiB })
+  return [
+    allocations(arena, rounds),
+    units(16_384, pool, rounds),
+    units(64, small, rounds),
+    encoder(responses, isQuick ? 7 : 31)
+  ]
+})
+
+const allocations = (arena: BumpArena.BumpArena, rounds: number): Case => ({
+  name: "arena-alloc",
+  title: "64 bytes",
+  method: "A loop in plain code. The arena is of 1 MiB, and is emptied when it is full.",
+  operations: 100_000,
+  rounds,
+  overhead: "empty loop",
+  contenders: [
+    inPlainCode("empty loop", () => {}),
+    inPlainCode("Buffer.allocUnsafe", () => {
+      sink.last = Buffer.allocUnsafe(64)
+    }),
+    inPlainCode("new Uint8Array", () => {
+      sink.last = new Uint8Array(64)
+    }),
+    inPlainCode("BumpArena.allocUnsafe: an offset", () => {
+      if (BumpArena.allocUnsafe(arena, 64) < 0) BumpArena.resetUnsafe(arena)
+    }),
+    inPlainCode("BumpArena.allocBytesUnsafe: a view", () => {
+      if (arena.remaining < 64) BumpArena.resetUnsafe(arena)
+      sink.last = BumpArena.allocBytesUnsafe(arena, 64)
+    })
+  ],
+  comparisons: [
+    { name: "BumpArena.allocUnsafe: an offset", against: "Buffer.allocUnsafe", goal: 3 },
+    { name: "BumpArena.allocUnsafe: an offset", against: "new Uint8Array" },
+    { name: "BumpArena.allocBytesUnsafe: a view", against: "Buffer.allocUnsafe" }
+  ]
+})
+
+const COUNT = 64
+
+/** A unit of work with 64 allocations of one size. */
+const units = (size: number, pool: ArenaPool.ArenaPool, rounds: number): Case => {
+  const what = size < 1024 ? `${size} bytes` : `${size / 1024} KiB`
+  const buffers = (name: string, make: () => Uint8Array) =>
+    inPlainCode(name, () => {
+      const made: Array<Uint8Array> = []
+      for (let n = 0; n < COUNT; n++) made.push(make())
+      sink.last = made
+    })
+  return {
+    name: `arena-unit-${size}`,
+    title: `a unit of work with 64 allocations of ${what}`,
+    method:
+      "A loop in plain code. An arena of 1 MiB is checked out of a pool, allocated from, and given back; or the buffers are" +
+      " made and dropped.",
+    operations: size < 1024 ? 5000 : 200,
+    rounds,
+    countsGarbageCollection: true,
+    contenders: [
+      buffers("fresh: new Uint8Array", () => new Uint8Array(size)),
+      buffers("fresh: Buffer.allocUnsafe", () => Buffer.allocUnsafe(size)),
+      inPlainCode("arena: offsets", () => {
+        const arena = ArenaPool.checkoutUnsafe(pool)
+        for (let n = 0; n < COUNT; n++) sink.last = BumpArena.allocUnsafe(arena, size)
+        ArenaPool.giveBackUnsafe(pool, arena)
+      }),
+      inPlainCode("arena: views", () => {
+        const arena = ArenaPool.checkoutUnsafe(pool)
+        const made: Array<Uint8Array> = []
+        for (let n = 0; n < COUNT; n++) made.push(BumpArena.allocBytesUnsafe(arena, size))
+        sink.last = made
+        ArenaPool.giveBackUnsafe(pool, arena)
+      })
+    ],
+    comparisons: [
+      { name: "arena: offsets", against: "fresh: new Uint8Array", ...(size < 1024 ? {} : { goal: 20 }) },
+      { name: "arena: offsets", against: "fresh: Buffer.allocUnsafe" },
+      { name: "arena: views", against: "fresh: new Uint8Array" },
+      { name: "arena: views", against: "fresh: Buffer.allocUnsafe" }
+    ]
+  }
+}
+
+/** A response of many messages that lie side by side until they are written. */
+const encoder = (pool: ArenaPool.ArenaPool, rounds: number): Case => {
+  const orders = receipts(100)
+  const bytes = orders.reduce((sum, order) => sum + receiptType.toBuffer(order).length, 0)
+  return {
+    name: "arena-encoder",
+    title: `100 receipts in Avro (${Math.round(bytes / 1024)} KiB)`,
+    method:
+      "A loop in plain code; each operation encodes a whole response with avsc. `toBuffer` is the library's own way, and" +
+      " makes a buffer of each message; the others write one behind the other, into memory that they are given.",
+    // Enough for the garbage of each to be collected within the round.
+    operations: 500,
+    rounds,
+    countsGarbageCollection: true,
+    contenders: [
+      inPlainCode("toBuffer", () => {
+        sink.last = orders.map((order) => receiptType.toBuffer(order))
+      }),
+      inPlainCode("a fresh buffer of 1 MiB", () => {
+        sink.last = encodeAll(orders, Buffer.allocUnsafe(MiB), 0)
+      }),
+      inPlainCode("an arena", () => {
+        const arena = ArenaPool.checkoutUnsafe(pool)
+        const { buffer, byteLength, byteOffset } = arena.memory.view
+        sink.last = encodeAll(orders, Buffer.from(buffer, byteOffset, byteLength), BumpArena.allocUnsafe(arena, bytes))
+        ArenaPool.giveBackUnsafe(pool, arena)
+      })
+    ],
+    comparisons: [
+      { name: "an arena", against: "toBuffer" },
+      { name: "an arena", against: "a fresh buffer of 1 MiB" }
+    ]
+  }
+}
+
+/** Writes one behind the other; answers where the last one ends. */
+const encodeAll = (orders: ReturnType<typeof receipts>, into: Buffer, start: number): number => {
+  let position = start
+  for (const order of orders) position = receiptType.encode(order, into, position)
+  return position
+}
