@@ -14,6 +14,7 @@ import type { Options } from "./options.ts"
 import type { Findings, Part } from "./part.ts"
 import * as ConnectionPart from "./parts/connection.ts"
 import * as PluginsPart from "./parts/plugins.ts"
+import * as ReceiptsPart from "./parts/receipts.ts"
 import * as Progress from "./progress.ts"
 import { type DemoResult, type PartResult, requestsOf, stageResult } from "./result.ts"
 import * as Server from "./server.ts"
@@ -62,7 +63,8 @@ export const demo = Effect.fnUntraced(function* (options: Options, isTerminal: b
 })
 
 /** Every kind of pool at work. */
-const open = (database: Database.Database) => Effect.all([ConnectionPart.open(database), PluginsPart.open])
+const open = (database: Database.Database) =>
+  Effect.all([ConnectionPart.open(database), PluginsPart.open, ReceiptsPart.open])
 
 const runStages = Effect.fnUntraced(function* (parts: ReadonlyArray<Part>, options: Options, isTerminal: boolean) {
   const runs: Array<Run> = []

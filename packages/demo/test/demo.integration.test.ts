@@ -30,7 +30,7 @@ describe("the demo", () => {
         result.stages.reduce((sum, stage) => sum + stage.requests, 0),
         result.requests.asked
       )
-      const [part, plugins] = result.parts
+      const [part, plugins, receipts] = result.parts
       const [stats] = part!.pools
       assert.isAbove(part!.facts["backends terminated"]!, 0)
       assert.isAtMost(part!.facts["most backends on the server"]!, stats!.max)
@@ -43,6 +43,12 @@ describe("the demo", () => {
           ["instance", "pricing"],
           ["instance", "promotions"]
         ]
+      )
+      assert.isAbove(receipts!.facts["receipts printed"]!, 10)
+      assert.isAbove(receipts!.facts["KiB returned to the system"]!, 0)
+      assert.deepStrictEqual(
+        receipts!.pools.map(({ kind, name }) => [kind, name]),
+        [["arena", "receipts"]]
       )
       assert.deepStrictEqual(demo.leftBehind, ["result.json"])
     }).pipe(Effect.scoped)

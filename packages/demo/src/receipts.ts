@@ -1,0 +1,59 @@
+/**
+ * What is printed: an order's receipt, in Apache Avro.
+ */
+import { randomUUID } from "node:crypto"
+import avro from "avsc"
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
+import { customers, products } from "./catalogue.ts"
+
+export interface Receipt {
+  readonly order: string
+  readonly customer: number
+  readonly lines: ReadonlyArray<{
+    readonly product: number
+    readonly title: string
+    readonly quantity: number
+    readonly cents: number
+  }>
+}
+
+export const receiptType = avro.Type.forSchema({
+  type: "record",
+  name: "Receipt",
+  fields: [
+    { name: "order", type: "string" },
+    { name: "customer", type: "int" },
+    {
+      name: "lines",
+      type: {
+        type: "array",
+        items: {
+          type: "record",
+          name: "Line",
+          fields: [
+            { name: "product", type: "int" },
+            { name: "title", type: "string" },
+            { name: "quantity", type: "int" },
+            { name: "cents", type: "int" }
+          ]
+        }
+      }
+    }
+  ]
+})
+
+export const anyReceipt: Effect.Effect<Receipt> = Effect.gen(function* () {
+  const lines: Array<Receipt["lines"][number]> = []
+  const count = yield* Random.nextIntBetween(1, 40)
+  for (let n = 0; n < count; n++) {
+    const product = yield* Random.nextIntBetween(1, products)
+    lines.push({
+      product,
+      title: `Product № ${product}`,
+      quantity: yield* Random.nextIntBetween(1, 3),
+      cents: yield* Random.nextIntBetween(100, 10_000)
+    })
+  }
+  return { order: randomUUID(), customer: yield* Random.nextIntBetween(1, customers), lines }
+})
