@@ -104,7 +104,7 @@ export class SynchronousStore<A, E> implements Store<A, E> {
       return item
     }
     // Those who wait have theirs made by `replenish`, which tells each of its own failure.
-    return this.admission.waiters.size > 0 ? undefined : this.make()
+    return this.admission.waiters.size > 0 || !this.admission.claim("now") ? undefined : this.make()
   }
 
   giveBack(item: Item<A>): void {
@@ -160,6 +160,7 @@ export class SynchronousStore<A, E> implements Store<A, E> {
     this.admission.used--
     this.admission.idle++
     this.idle.addFirst(item)
+    this.admission.idled()
   }
 
   #unidle(item: Item<A>): void {
@@ -177,12 +178,12 @@ export class SynchronousStore<A, E> implements Store<A, E> {
     return idle + used + creating
   }
 
-  /** Makes an item, which counts as used; `undefined` if there is no room for one, or making it failed. */
+  /** Makes an item that has been claimed, and counts it as used; `undefined` if that failed. */
   make(): Item<A> | undefined {
     const { admission } = this
     const { clock, observer } = admission
-    if (admission.live >= admission.max) return undefined
     const startedAt = clock.now()
+    admission.permits?.spend()
     admission.creating++
     if (observer.isListening) observer.emit({ _tag: "ItemCreating" })
     let value: A
@@ -190,6 +191,7 @@ export class SynchronousStore<A, E> implements Store<A, E> {
       value = this.#steps.make()
     } catch (thrown) {
       admission.creating--
+      admission.permits?.give()
       this.#makeFailed(this.#steps.failure(thrown), clock.now() - startedAt)
       return undefined
     }
@@ -233,6 +235,7 @@ export class SynchronousStore<A, E> implements Store<A, E> {
       this.#failed("destroy", item, Cause.die(error))
     }
     admission.destroying--
+    admission.permits?.give()
     observer.emit({ _tag: "ItemDestroyed", item: item.id, reason, age: clock.now() - item.createdAt })
     admission.changed()
     admission.serve()
@@ -275,7 +278,7 @@ export class SynchronousStore<A, E> implements Store<A, E> {
   /** Makes what is waited for. */
   replenish(): void {
     const { admission } = this
-    while (admission.lifecycle === "open" && admission.demanding > 0 && admission.live < admission.max) {
+    while (admission.lifecycle === "open" && admission.demanding > 0 && admission.claim("line")) {
       const item = this.make()
       if (item !== undefined) {
         if (!admission.offer(item, admission.clock.now())) this.layIdle(item, admission.clock.now())
@@ -292,6 +295,14 @@ export class SynchronousStore<A, E> implements Store<A, E> {
 
   resized(): void {
     while (this.idle.tail !== undefined && this.#size > this.admission.max) this.end(this.idle.tail, "shrink")
+  }
+
+  idleSince(): number | undefined {
+    return this.idle.tail?.idleSince
+  }
+
+  reclaim(): void {
+    if (this.idle.tail !== undefined) this.end(this.idle.tail, "reclaimed")
   }
 
   shutdown(): void {

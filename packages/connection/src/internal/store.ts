@@ -160,7 +160,7 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
     this.admission.idle++
     if (isNext && this.options.isFifo) this.#available.addLast(connection)
     else this.#available.addFirst(connection)
-    if (this.admission.pending > 0) this.admission.serve()
+    this.admission.idled()
   }
 
   /** Why a connection is not to be used again. */
@@ -245,7 +245,11 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
       admission.serve()
       if (admission.pending === pending) break
     }
-    while (this.#wantsConnection() && creation.mayStart(now, this.#demandsConnection())) creation.start()
+    while (this.#wantsConnection()) {
+      const isForWaiter = this.#demandsConnection()
+      if (!creation.mayStart(now, isForWaiter) || !admission.claim(isForWaiter ? "line" : "ahead")) break
+      creation.start()
+    }
   }
 
   /** Waiters for whom nothing is on its way yet. */
@@ -281,7 +285,8 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
     if (
       this.#validations.expected === 0 &&
       this.#supply.expected === 0 &&
-      creation.mayStart(this.admission.clock.now(), true)
+      creation.mayStart(this.admission.clock.now(), true) &&
+      this.admission.claim("now")
     )
       creation.start()
   }
@@ -400,6 +405,7 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
         this.#putBack(connection)
       }
       this.admission.serve()
+      this.admission.idled()
       done()
     })
   }
@@ -496,6 +502,20 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
       if (connection.holders === 0) yield connection
       connection = previous
     }
+  }
+
+  idleSince(): number | undefined {
+    return this.#leastRecentlyUsed()?.lastUsed
+  }
+
+  reclaim(): void {
+    const connection = this.#leastRecentlyUsed()
+    if (connection !== undefined) this.destroy(connection, "reclaimed")
+  }
+
+  #leastRecentlyUsed(): Connection<A> | undefined {
+    for (const connection of this.idleConnections()) if (connection.state === "idle") return connection
+    return undefined
   }
 
   shutdown(): void {

@@ -27,6 +27,7 @@ const poolFields = {
   preparedMaxAge: true,
   destroyTimeout: true,
   closeGrace: true,
+  budget: true,
   leakDetection: true
 } satisfies Record<keyof PoolOptions, true>
 
