@@ -39,7 +39,7 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
   readonly admission: Admission.Admission<A, E>
   readonly all = new Set<Connection<A>>()
   readonly creation: Creation<A, E>
-  readonly #supply: Supply.Supply<A, E>
+  readonly supply: Supply.Supply<A, E>
   readonly housekeeping: Housekeeping<A, E>
   /** Most recently returned first. */
   readonly #available = new LinkedList.LinkedList<Connection<A>>()
@@ -58,8 +58,8 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
     this.admission = admission
     this.#served = Math.min(options.concurrency, options.maxUses)
     this.#random = Context.get(context, Random.Random)
-    this.#supply = new Supply.Supply(admission, options)
-    this.creation = new Creation(admission, options, this.#supply, {
+    this.supply = new Supply.Supply(admission, options)
+    this.creation = new Creation(admission, options, this.supply, {
       created: (value, scope, now, took) => this.#created(value, scope, now, took),
       replenish: () => this.admission.serve()
     })
@@ -256,7 +256,7 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
   #unmetDemand(): number {
     const { lifecycle, pending } = this.admission
     if (lifecycle !== "open") return 0
-    const expected = this.#validations.expected + this.#resets.expected + this.#supply.expected
+    const expected = this.#validations.expected + this.#resets.expected + this.supply.expected
     return pending - expected * this.#served
   }
 
@@ -284,7 +284,7 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
     }
     if (
       this.#validations.expected === 0 &&
-      this.#supply.expected === 0 &&
+      this.supply.expected === 0 &&
       creation.mayStart(this.admission.clock.now(), true) &&
       this.admission.claim("now")
     )
@@ -462,7 +462,7 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
     connection.state = "destroyed"
     this.all.delete(connection)
     this.#forget(connection)
-    this.#supply.end(connection, reason)
+    this.supply.end(connection, reason)
   }
 
   #forget(connection: Connection<A>): void {
