@@ -68,3 +68,23 @@ export class ArenaMisuse extends Schema.TaggedError<ArenaMisuse>("effect-pools/A
     return `Arena "${this.arena}": ${this.rule}`
   }
 }
+
+/**
+ * An arena that was to be made ahead could not be. The `made` ones that came before it are in the pool.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class PrewarmFailed extends Schema.TaggedError<PrewarmFailed>("effect-pools/ArenaPrewarmFailed")(
+  "ArenaPrewarmFailed",
+  {
+    pool: Schema.String,
+    asked: Schema.Number,
+    made: Schema.Number,
+    cause: Schema.Defect()
+  }
+) {
+  override get message(): string {
+    return `Pool "${this.pool}": ${this.made} of ${this.asked} arenas were made, then one could not be`
+  }
+}

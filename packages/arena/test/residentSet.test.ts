@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs"
 import { describe, expect, it } from "@effect/vitest"
-import { ArenaBacking } from "@effect-pools/arena"
+import { ArenaBacking, ArenaPool, BumpArena } from "@effect-pools/arena"
 import { Footprint } from "@effect-pools/testing"
 import * as Effect from "effect/Effect"
 import { Chunk } from "../src/internal/chunk.ts"
@@ -44,5 +44,44 @@ describe.skipIf(!existsSync(STATUS))("released memory, by the operating system's
         chunk.destroy()
       }
     }
+  )
+
+  it.live(
+    "is returned from idle arenas of a pool, and only from those, and reads as zero",
+    () =>
+      Effect.gen(function* () {
+        const size = 4 * MiB
+        const count = total / size
+        const pool = yield* ArenaPool.make({ size, backing: "resizable", cap: count })
+        const held = ArenaPool.checkoutUnsafe(pool)
+        BumpArena.allocBytesUnsafe(held, size).fill(1)
+        yield* ArenaPool.prewarm(pool, count)
+        yield* Footprint.collect
+        const untouched = resident()
+        yield* Effect.scoped(
+          Effect.forEach(Array.from({ length: count }), () =>
+            Effect.map(ArenaPool.get(pool), (arena) => void BumpArena.allocBytesUnsafe(arena, size).fill(1))
+          )
+        )
+        const full = resident()
+        expect(full - untouched).toBeGreaterThan(0.95 * total)
+
+        expect(yield* ArenaPool.releaseIdle(pool)).toBe(total)
+        const released = resident()
+        expect(full - released).toBeGreaterThan(0.95 * total)
+        expect(yield* ArenaPool.releaseIdle(pool)).toBe(0)
+        expect((yield* ArenaPool.stats(pool)).details).toMatchObject({ residentBytes: size, releasedBytes: total })
+        expect(BumpArena.bytesUnsafe(held, 0, size).every((byte) => byte === 1)).toBe(true)
+
+        // Handed out again they are not in memory, until they are used.
+        const arenas = Array.from({ length: count }, () => ArenaPool.checkoutUnsafe(pool))
+        expect(resident() - released).toBeLessThan(0.05 * total)
+        for (const arena of arenas) {
+          expect(Buffer.compare(BumpArena.allocBytesUnsafe(arena, size), new Uint8Array(size))).toBe(0)
+          ArenaPool.giveBackUnsafe(pool, arena)
+        }
+        ArenaPool.giveBackUnsafe(pool, held)
+      }).pipe(Effect.scoped),
+    60_000
   )
 })

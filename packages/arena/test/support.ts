@@ -55,3 +55,50 @@ export const look = (arena: BumpArena.BumpArena) => ({
   memory: arena.memory,
   bytes: Buffer.from(arena.memory.view).toString("latin1")
 })
+
+/** A backing of a user's own that counts what it is asked for, and fails when told to. */
+export const counted = () => {
+  const counts = { reserved: 0, committed: 0, released: 0, destroyed: 0 }
+  const fails: { reserve?: unknown; commit?: unknown; release?: unknown; destroy?: unknown } = {}
+  const passing = (step: keyof typeof fails): void => {
+    if (fails[step] !== undefined) throw fails[step]
+  }
+  const backing: ArenaBacking.ArenaBacking = {
+    name: "counted",
+    canRelease: true,
+    detaches: false,
+    isShared: false,
+    reserve: (size) => {
+      passing("reserve")
+      counts.reserved++
+      const view = new Uint8Array(size)
+      return {
+        view,
+        commit: () => {
+          passing("commit")
+          counts.committed++
+        },
+        release: () => {
+          passing("release")
+          counts.released++
+          view.fill(0)
+        },
+        destroy: () => {
+          counts.destroyed++
+          passing("destroy")
+        }
+      }
+    }
+  }
+  return { backing, counts, fails }
+}
+
+/** What is thrown. */
+export const thrownBy = (f: () => unknown): unknown => {
+  try {
+    f()
+  } catch (error) {
+    return error
+  }
+  throw new Error("nothing was thrown")
+}

@@ -85,6 +85,17 @@ describe("attempts that fail", () => {
     })
   )
 
+  it.effect("that open the breaker are followed by what the schedule has set already, if that comes sooner", () =>
+    Effect.gen(function* () {
+      const createRetry = Schedule.spaced("100 millis")
+      const world = yield* open({ max: 2, createRetry, breaker: { failures: 2, probeInterval: 400 } })
+      world.gates.create = { late: 100, ending: "fail" }
+      yield* Effect.forEach([1, 2], () => hold(world))
+      yield* TestClock.adjust(1000)
+      expect(world.gates.attemptedAt).toEqual([0, 0, 200, 700])
+    })
+  )
+
   it.effect("after a success have a delay of their own, whatever was decided late for those before it", () =>
     Effect.gen(function* () {
       const gates = Gates.make()

@@ -3,9 +3,9 @@
  *
  * Reading the operating system's clock costs about a fifth of a whole lease. Within one turn of the event loop nothing a
  * pool waits for can happen, so the live clock is read once a turn and then again at every 32nd call, like Linux's
- * `CLOCK_MONOTONIC_COARSE`. Work that never leaves its turn is therefore measured in steps of up to 32 leases; anything
- * that waits for a socket, a timer or another thread is measured exactly. A clock other than Effect's default one, such
- * as `TestClock`, is read at every call.
+ * `CLOCK_MONOTONIC_COARSE`. Work that never leaves its turn is therefore measured in steps of up to 32 leases, and of a
+ * tenth of a millisecond; anything that waits for a socket, a timer or another thread is measured exactly. A clock other
+ * than Effect's default one, such as `TestClock`, is read at every call.
  *
  * @since 0.1.0
  */
@@ -13,6 +13,9 @@ import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 
 const READS_PER_REFRESH = 32
+
+/** Within a turn the clock goes on in steps of this, in milliseconds. */
+const STEP = 0.1
 
 /**
  * @category models
@@ -27,6 +30,9 @@ export interface CoarseClock {
   wall(): number
 }
 
+/** The monotonic clock behind Effect's default one, without its detour by way of a `bigint`. */
+declare const performance: { readonly now: () => number }
+
 let turn = 0
 let readsLeft = 0
 let resetScheduled = false
@@ -37,14 +43,25 @@ const reset = (): void => {
   readsLeft = 0
 }
 
-const refresh = (clock: Clock.Clock): number => {
-  turn = monotonicMillis(clock)
-  readsLeft = READS_PER_REFRESH
-  if (!resetScheduled) {
-    resetScheduled = true
-    void settled.then(reset)
-  }
+const read = (): number => {
+  turn = performance.now()
+  settle()
   return turn
+}
+
+/** A reading that says nothing new is not kept: each that is takes room on the heap. */
+const refresh = (): number => {
+  const now = performance.now()
+  if (!resetScheduled || now - turn >= STEP) turn = now
+  settle()
+  return turn
+}
+
+const settle = (): void => {
+  readsLeft = READS_PER_REFRESH
+  if (resetScheduled) return
+  resetScheduled = true
+  void settled.then(reset)
 }
 
 const monotonicMillis = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
@@ -56,8 +73,8 @@ const monotonicMillis = (clock: Clock.Clock): number => Number(clock.monotonicTi
 export const make = (clock: Clock.Clock): CoarseClock => {
   const isLive = clock === Context.get(Context.empty(), Clock.Clock)
   return {
-    now: isLive ? () => (readsLeft-- > 0 ? turn : refresh(clock)) : () => monotonicMillis(clock),
-    exact: isLive ? () => refresh(clock) : () => monotonicMillis(clock),
+    now: isLive ? () => (readsLeft-- > 0 ? turn : refresh()) : () => monotonicMillis(clock),
+    exact: isLive ? read : () => monotonicMillis(clock),
     wall: () => clock.currentTimeMillisUnsafe()
   }
 }

@@ -16,6 +16,7 @@
  * - `invalidated`: the application asked for it
  * - `shrink`: there were more than the pool is to have: it was resized, or who asked for this one has left
  * - `reclaimed`: another pool needed its place
+ * - `abandoned`: whoever had it has lost it: nobody knows whether it is still used
  * - `released`: items of this pool are never reused
  * - `closed`: the pool closed
  *
@@ -38,6 +39,7 @@ export const destroyReasons = [
   "invalidated",
   "shrink",
   "reclaimed",
+  "abandoned",
   "released",
   "closed"
 ] as const
@@ -105,6 +107,13 @@ export type PoolEvent = Happening &
         readonly item: number
         readonly lease: number
         readonly held: number
+        readonly takenAt: string | undefined
+      }
+    /** Who took it in plain code has lost the means to give it back, as the garbage collector found. */
+    | {
+        readonly _tag: "LeaseAbandoned"
+        readonly item: number
+        readonly lease: number
         readonly takenAt: string | undefined
       }
     | { readonly _tag: "NestedAcquire"; readonly lease: number; readonly held: number }

@@ -21,21 +21,24 @@ import { Lease, Request } from "./Lease.ts"
  * @category models
  * @since 0.1.0
  */
-export class SynchronousLeases<A, E> {
+export class SynchronousLeases<A, E, L extends Lease<A> = Lease<A>> {
   readonly #admission: Admission<A, E>
   /** Of all of these leases, and of no other. */
   readonly #options = { timeout: 0 }
   readonly #request: Request<A>
   /** Those that have ended, linked through `next`. */
-  #spare: Lease<A> | undefined = undefined
+  #spare: L | undefined = undefined
+  readonly #Lease: new (request: Request<A>) => L
 
-  constructor(admission: Admission<A, E>) {
+  /** The leases may be of a class that knows more. */
+  constructor(admission: Admission<A, E>, LeaseClass: new (request: Request<A>) => L = Lease as never) {
     this.#admission = admission
+    this.#Lease = LeaseClass
     this.#request = this.#ask()
   }
 
   /** Takes an item, or throws why there is none now: a `PoolError`, or the failure to make one. */
-  take(): Lease<A> {
+  take(): L {
     const lease = this.#next()
     if (this.#admission.take(lease)) return lease
     const exit = Effect.runSyncExit(this.#admission.refuse(lease) as Effect.Effect<never, unknown>)
@@ -44,7 +47,7 @@ export class SynchronousLeases<A, E> {
   }
 
   /** As {@link take}; `undefined` if there is none now. */
-  takeIfAvailable(): Lease<A> | undefined {
+  takeIfAvailable(): L | undefined {
     const lease = this.#next()
     if (this.#admission.take(lease)) return lease
     this.#keep(lease)
@@ -56,8 +59,9 @@ export class SynchronousLeases<A, E> {
     return lease.request.options === this.#options
   }
 
-  end(lease: Lease<A>): void {
-    lease.end(Exit.void)
+  /** `exit` says what became of the use of the item. */
+  end(lease: L, exit: Exit.Exit<unknown, unknown> = Exit.void): void {
+    lease.end(exit)
     this.#keep(lease)
   }
 
@@ -65,17 +69,17 @@ export class SynchronousLeases<A, E> {
     return new Request<A>(this.#admission, undefined, this.#options, false)
   }
 
-  #next(): Lease<A> {
+  #next(): L {
     // One that is to know where it was taken is a call of its own.
-    if (this.#admission.tracksCallSites) return new Lease(this.#ask())
+    if (this.#admission.tracksCallSites) return new this.#Lease(this.#ask())
     const lease = this.#spare
-    if (lease === undefined) return new Lease(this.#request)
-    this.#spare = lease.next
+    if (lease === undefined) return new this.#Lease(this.#request)
+    this.#spare = lease.next as L | undefined
     lease.next = undefined
     return lease
   }
 
-  #keep(lease: Lease<A>): void {
+  #keep(lease: L): void {
     if (lease.request !== this.#request) return
     lease.state = "new"
     lease.entry = undefined

@@ -45,7 +45,8 @@ export class Item<A> implements Entry<A>, Linked<Item<A>> {
   readonly createdAt: number
   state: "used" | "idle" | "destroyed" = "used"
   holder: Lease<A> | undefined = undefined
-  isInvalid = false
+  /** Why it ends when it comes back, whatever its state then. */
+  doom: DestroyReason | undefined = undefined
   /** Since when it lies idle. */
   idleSince = 0
   /** Another item of the same value: `make` may return one object more than once. */
@@ -85,7 +86,7 @@ export class SynchronousStore<A, E> implements Store<A, E> {
   readonly #byValue = new Map<A, Item<A>>()
   #lastId = 0
   /** Why the last attempt to make an item failed: until one succeeds, and until a caller has been told. */
-  #lastFailure: Cause.Cause<E> | undefined = undefined
+  lastFailure: Cause.Cause<E> | undefined = undefined
   #untold: Cause.Cause<E> | undefined = undefined
 
   constructor(admission: Admission<A, E>, steps: Steps<A, E>) {
@@ -107,37 +108,50 @@ export class SynchronousStore<A, E> implements Store<A, E> {
     return this.admission.waiters.size > 0 || !this.admission.claim("now") ? undefined : this.make()
   }
 
-  giveBack(item: Item<A>): void {
+  giveBack(item: Item<A>, _lease: unknown, _exit: unknown, now: number): void {
     // Destroyed under its holder when the grace of a close was over.
     if (item.state === "destroyed") return
-    const reason = this.#endOf(item)
+    const reason = this.#endOf(item) ?? this.#endAfterReset(item)
+    // The user's own code can do anything to the pool, its close included.
+    if ((item.state as string) === "destroyed") return
     if (reason !== undefined) return this.end(item, reason)
     const { admission } = this
-    const now = admission.clock.now()
     if (admission.waiters.size > 0 && admission.lifecycle === "open") {
       if (!this.#isReady(item)) return
       this.recycled++
       if (admission.offer(item, now)) return
     }
-    if (this.admission.idle >= this.keep) return this.end(item, "shrink")
+    if (admission.idle >= this.keep) return this.end(item, "shrink")
     this.layIdle(item, now)
   }
 
-  /** Why an item that comes back is to end. */
+  /** Hands an item that was made for nobody in particular to who waits, or lays it idle. */
+  place(item: Item<A>): void {
+    const reason = this.#endOf(item)
+    if (reason !== undefined) return this.end(item, reason)
+    const now = this.admission.clock.now()
+    if (!this.admission.offer(item, now)) this.layIdle(item, now)
+  }
+
+  /** Why an item that comes back is to end, whether clean or not. */
   #endOf(item: Item<A>): DestroyReason | undefined {
-    const { lifecycle, max } = this.admission
-    if (item.isInvalid) return "invalidated"
+    if (item.doom !== undefined) return item.doom
+    const { creating, idle, lifecycle, max, used } = this.admission
     if (lifecycle === "draining" || lifecycle === "closed") return "closed"
-    if (this.#size > max) return "shrink"
-    return this.#isClean(item) ? undefined : "resetFailed"
+    return idle + used + creating > max ? "shrink" : undefined
+  }
+
+  #endAfterReset(item: Item<A>): DestroyReason | undefined {
+    if (this.#steps.reset === undefined) return undefined
+    return this.#isClean(item) ? this.#endOf(item) : "resetFailed"
   }
 
   #isClean(item: Item<A>): boolean {
     try {
       if (this.#steps.reset === undefined || this.#steps.reset(item.value)) return true
-      this.#failed("reset", item, Cause.fail("answered false"))
+      this.failed("reset", item, Cause.fail("answered false"))
     } catch (error) {
-      this.#failed("reset", item, Cause.die(error))
+      this.failed("reset", item, Cause.die(error))
     }
     return false
   }
@@ -147,7 +161,7 @@ export class SynchronousStore<A, E> implements Store<A, E> {
       this.#steps.ready?.(item.value)
       return true
     } catch (error) {
-      this.#failed("validate", item, Cause.die(error))
+      this.failed("validate", item, Cause.die(error))
       this.end(item, "validationFailed")
       return false
     }
@@ -204,14 +218,14 @@ export class SynchronousStore<A, E> implements Store<A, E> {
     admission.used++
     observer.created++
     observer.create.record(now - startedAt)
-    this.#lastFailure = undefined
+    this.lastFailure = undefined
     if (observer.isListening) observer.emit({ _tag: "ItemCreated", item: item.id, took: now - startedAt })
     return item
   }
 
   #makeFailed(cause: Cause.Cause<E>, took: number): void {
     const { observer } = this.admission
-    this.#lastFailure = cause
+    this.lastFailure = cause
     this.#untold = cause
     observer.createFailed++
     observer.emit({ _tag: "ItemCreateFailed", took, failures: observer.createFailed, cause: inWords(cause) })
@@ -232,7 +246,7 @@ export class SynchronousStore<A, E> implements Store<A, E> {
     try {
       this.#steps.destroy?.(item.value)
     } catch (error) {
-      this.#failed("destroy", item, Cause.die(error))
+      this.failed("destroy", item, Cause.die(error))
     }
     admission.destroying--
     admission.permits?.give()
@@ -241,7 +255,8 @@ export class SynchronousStore<A, E> implements Store<A, E> {
     admission.serve()
   }
 
-  #failed(during: "validate" | "reset" | "destroy", item: Item<A>, cause: Cause.Cause<unknown>): void {
+  /** Tells of a failure that no caller waits for. */
+  failed(during: "validate" | "reset" | "destroy", item: Item<A>, cause: Cause.Cause<unknown>): void {
     const { name, noun, observer } = this.admission
     observer.emit({ _tag: "BackgroundFailure", during, item: item.id, cause: inWords(cause) })
     this.admission.warn(`Pool "${name}": ${during} of ${noun} ${item.id} failed`, cause)
@@ -271,7 +286,7 @@ export class SynchronousStore<A, E> implements Store<A, E> {
   invalidate(value: A): void {
     for (const item of this.itemsOf(value)) {
       if (item.state === "idle") this.end(item, "invalidated")
-      else item.isInvalid = true
+      else item.doom ??= "invalidated"
     }
   }
 
@@ -280,9 +295,8 @@ export class SynchronousStore<A, E> implements Store<A, E> {
     const { admission } = this
     while (admission.lifecycle === "open" && admission.demanding > 0 && admission.claim("line")) {
       const item = this.make()
-      if (item !== undefined) {
-        if (!admission.offer(item, admission.clock.now())) this.layIdle(item, admission.clock.now())
-      } else if (!this.#tellFirst()) return
+      if (item !== undefined) this.place(item)
+      else if (!this.#tellFirst()) return
     }
   }
 
@@ -319,9 +333,17 @@ export class SynchronousStore<A, E> implements Store<A, E> {
   // Answers ----------------------------------------------------------------------------------------------------------
 
   refusal(): Effect.Effect<never, E> | undefined {
+    const cause = this.takeFailure()
+    return cause === undefined ? undefined : Effect.failCause(cause)
+  }
+
+  /** Why the item could not be made that the last caller was to have; told once. */
+  takeFailure(): Cause.Cause<E> | undefined {
     const cause = this.#untold
     this.#untold = undefined
-    return cause === undefined ? undefined : Effect.failCause(cause)
+    const { lifecycle, waiters } = this.admission
+    // Then nothing was tried for this caller: what failed was for somebody who was not to be told.
+    return lifecycle === "open" && waiters.size === 0 ? cause : undefined
   }
 
   turnedAway(): void {}
@@ -333,7 +355,7 @@ export class SynchronousStore<A, E> implements Store<A, E> {
   timeoutFailure(): undefined {}
 
   lastCreateFailure(): string | undefined {
-    return this.#lastFailure === undefined ? undefined : inWords(this.#lastFailure)
+    return this.lastFailure === undefined ? undefined : inWords(this.lastFailure)
   }
 
   *leases(): Generator<Lease<A>, void> {

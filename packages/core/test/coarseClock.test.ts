@@ -37,6 +37,18 @@ describe("the coarse clock", () => {
     })
   )
 
+  it.live("goes on within a turn in steps of a tenth of a millisecond, and never back", () =>
+    Effect.gen(function* () {
+      const clock = CoarseClock.make(yield* Clock.Clock)
+      const readings = [clock.exact()]
+      while (readings.length < 100_000) readings.push(clock.now())
+      const steps = readings.slice(1).map((reading, index) => reading - readings[index]!)
+      const moved = steps.filter((step) => step !== 0)
+      assert.isAbove(moved.length, 0)
+      assert.isAtLeast(Math.min(...moved), 0.1)
+    })
+  )
+
   it.effect("reads any other clock at every call, also within a turn", () =>
     Effect.gen(function* () {
       let nanos = 0n

@@ -4,6 +4,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import { fork } from "./fake.ts"
 
@@ -140,6 +141,24 @@ describe("a store in plain code", () => {
       assert.isUndefined(store.lastCreateFailure())
       const exhausted = (yield* Effect.flip(impatient)) as PoolError.PoolError
       assert.strictEqual(exhausted.reason._tag, "Exhausted")
+    })
+  )
+
+  it.effect("does not tell a caller of a failure that was another's", () =>
+    Effect.gen(function* () {
+      let isBad = true
+      const { pool } = yield* open({
+        make: () => {
+          if (isBad) throw new Error("no memory")
+          return {}
+        }
+      })
+      assert.isTrue(Option.isNone(yield* Pool.useIfAvailable(pool, () => Effect.void)))
+      isBad = false
+      yield* Pool.suspend(pool)
+      const waiting = yield* fork(Pool.use(pool, () => Effect.succeed("served")))
+      yield* Pool.resume(pool)
+      assert.strictEqual(yield* Fiber.join(waiting), "served")
     })
   )
 

@@ -1,3 +1,4 @@
+import type { Lease } from "@effect-pools/core"
 import type { ArenaMemory } from "../ArenaBacking.ts"
 import { ArenaExhausted, ArenaMisuse } from "../ArenaError.ts"
 import type { Chunk, ViewClass } from "./chunk.ts"
@@ -38,6 +39,10 @@ export class Arena<M extends ArenaMemory = ArenaMemory> {
   state: "open" | "idle" | "destroyed" = "open"
   /** How often it was emptied. What was allocated under another number is dead. */
   generation = 0
+  /** The most bytes that were ever in use between two times that it was emptied, as `allocated` counts them. */
+  mostUsed = 0
+  /** The lease on it that plain code has taken, and so has to end. */
+  lease: Lease.Lease<any> | undefined = undefined
 
   readonly #chunks: Array<Chunk<M>>
   readonly #source: ChunkSource<M> | undefined
@@ -180,7 +185,7 @@ export class Arena<M extends ArenaMemory = ArenaMemory> {
         "the mark is not one of this arena's: it belongs to another, is forged, or was undone by a reset or rewind"
       )
     }
-    this.#noteUsed()
+    this.noteUsed()
     this.#poisonFrom(position)
     this.#ledger?.rewind(position)
     this.#moveTo(this.#indexAt(position), position)
@@ -194,7 +199,7 @@ export class Arena<M extends ArenaMemory = ArenaMemory> {
   /** Empties it. Chunks that it chained go back to where they came from. */
   reset(): void {
     this.requireOpen()
-    this.#noteUsed()
+    this.noteUsed()
     if (this.#ledger !== undefined) for (const chunk of this.#chunks) chunk.poison()
     this.#empty()
   }
@@ -216,7 +221,7 @@ export class Arena<M extends ArenaMemory = ArenaMemory> {
   /** Ends it, and with it its memory. */
   destroy(): void {
     if (this.state === "destroyed") throw this.misuse("it is destroyed already")
-    this.#noteUsed()
+    this.noteUsed()
     this.#poisonFrom(0)
     this.#empty()
     this.#stop("destroyed")
@@ -299,13 +304,15 @@ export class Arena<M extends ArenaMemory = ArenaMemory> {
       if (chunk === undefined) return false
       this.#chunks.push(chunk)
     }
-    this.#noteUsed()
+    this.noteUsed()
     this.#moveTo(next, next * this.#stride)
     return true
   }
 
-  /** The cursor is about to leave where it is: what lies before it has been in use. */
-  #noteUsed(): void {
+  /** The cursor is about to leave where it is, or somebody wants to know: what lies before it has been in use. */
+  noteUsed(): void {
+    const { allocated } = this
+    if (allocated > this.mostUsed) this.mostUsed = allocated
     this.#chunks[this.#current]!.used(this.#cursor - this.#base)
   }
 

@@ -30,14 +30,14 @@ export const checkOptions = <M extends ArenaMemory>(options: Options<M>): Checke
   }
 }
 
-const checkSize = (checks: InvalidOptions.Checks, field: string, value: number): number => {
+export const checkSize = (checks: InvalidOptions.Checks, field: string, value: number): number => {
   if (!Number.isSafeInteger(value) || value < 1 || value > MAX_SIZE) {
     checks.refuse(field, value, `must be a whole number of bytes from 1 to ${MAX_SIZE}`)
   }
   return value
 }
 
-const checkBacking = <M extends ArenaMemory>(
+export const checkBacking = <M extends ArenaMemory>(
   checks: InvalidOptions.Checks,
   field: string,
   value: BackingName | ArenaBacking<M> | undefined
@@ -57,7 +57,7 @@ const checkBacking = <M extends ArenaMemory>(
   return value
 }
 
-const checkBoolean = (checks: InvalidOptions.Checks, field: string, value: boolean | undefined): boolean => {
+export const checkBoolean = (checks: InvalidOptions.Checks, field: string, value: boolean | undefined): boolean => {
   if (value !== undefined && typeof value !== "boolean") checks.refuse(field, value, "must be true or false")
   return value ?? false
 }

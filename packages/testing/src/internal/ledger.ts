@@ -121,9 +121,10 @@ export class Ledger {
     if (event._tag !== "NestedAcquire") this.#checkCounts(event.at)
   }
 
-  /** Leases that outlived the pool may come back, and what was given up may fail; nothing else may happen any more. */
+  /** Leases that outlived the pool may come back or be lost, and what was given up may fail; nothing else may happen any more. */
   #handleLate(event: PoolEvent.PoolEvent): void {
-    if (event._tag === "LeaseReleased" || event._tag === "BackgroundFailure") return
+    const { _tag } = event
+    if (_tag === "LeaseReleased" || _tag === "LeaseAbandoned" || _tag === "BackgroundFailure") return
     this.#found("afterClosed", event.at, `${event._tag} after the pool had closed`)
   }
 
