@@ -58,6 +58,35 @@ describe("validations that hang", () => {
   )
 })
 
+describe("leases that share a connection", () => {
+  for (const ends of [
+    [0, 1],
+    [0, 2],
+    [1, 0],
+    [1, 2],
+    [2, 0],
+    [2, 1]
+  ] as const) {
+    it.effect(`are known as long as they last, when those end that were taken as number ${ends.join(" and ")}`, () =>
+      Effect.gen(function* () {
+        const world = yield* open({ max: 1, concurrency: 3, leakDetection: "10 seconds" })
+        const holders = [yield* hold(world), yield* hold(world), yield* hold(world)]
+        yield* settle
+        const leases = new Map(Array.from(world.pool.store.leases(), (lease) => [lease.fiber, lease]))
+        const left = new Set([0, 1, 2])
+        for (const end of ends) {
+          yield* holders[end]!.release
+          left.delete(end)
+          const known = new Set(world.pool.store.leases())
+          expect(known).toEqual(new Set(Array.from(left, (index) => leases.get(holders[index]!.fiber))))
+        }
+        for (const index of left) yield* holders[index]!.release
+        expect(Array.from(world.pool.store.leases())).toEqual([])
+      })
+    )
+  }
+})
+
 describe("a caller who takes part only if a connection is idle", () => {
   /** A pool whose idle connection has to be validated first, which somebody waits for already. */
   const validating = Effect.gen(function* () {
@@ -73,6 +102,46 @@ describe("a caller who takes part only if a connection is idle", () => {
     expect(counts(world).pending).toBe(1)
     return { world, answer, caller }
   })
+
+  it.effect("is answered at once while others wait for the connection that is validated", () =>
+    Effect.gen(function* () {
+      const gates = Gates.make()
+      const world = yield* open({ max: 1, validate: gates.onValidate, validateAfterIdle: 0 }, gates)
+      yield* use(world)
+      gates.validate = 100
+      const waiter = yield* hold(world)
+      expect(counts(world).pending).toBe(1)
+      const answer = yield* Effect.forkChild(
+        ConnectionPool.useIfAvailable(world.pool, () => Effect.void),
+        { startImmediately: true }
+      )
+      yield* settle
+      expect(yield* Fiber.join(answer)).toEqual(Option.none())
+      expect(counts(world).pending).toBe(1)
+      yield* TestClock.adjust(100)
+      yield* waiter.release
+    })
+  )
+
+  it.effect("has left no trace when it was served: those who wait after it have connections made", () =>
+    Effect.gen(function* () {
+      const gates = Gates.make()
+      const world = yield* open({ max: 2, validate: gates.onValidate, validateAfterIdle: 0 }, gates)
+      yield* use(world)
+      gates.validate = 100
+      const served = yield* Effect.forkChild(
+        ConnectionPool.useIfAvailable(world.pool, () => Effect.succeed("served")),
+        { startImmediately: true }
+      )
+      yield* TestClock.adjust(100)
+      expect(yield* Fiber.join(served)).toEqual(Option.some("served"))
+      gates.validate = "ok"
+      const holders = [yield* hold(world), yield* hold(world)]
+      yield* settle
+      expect(holders.map(({ got }) => got.item?.id)).toEqual([1, 2])
+      for (const { release } of holders) yield* release
+    })
+  )
 
   it.effect("gets none when the pool is suspended; those who wait behind it keep their place", () =>
     Effect.gen(function* () {

@@ -200,15 +200,7 @@ export class Admission<A, out E = unknown> {
     this.observer.released++
     this.observer.use.record(used)
     removeHolder(entry, lease)
-    if (this.observer.isListening) {
-      this.observer.emit({
-        _tag: "LeaseReleased",
-        item: entry.id,
-        lease: this.leaseId(lease),
-        used,
-        outcome: outcomeOf(exit)
-      })
-    }
+    if (this.observer.isListening) this.#tellReleased(lease, used, exit)
     this.store.giveBack(entry, lease, exit, now)
     this.#watch.changed()
   }
@@ -430,9 +422,22 @@ export class Admission<A, out E = unknown> {
     addHolder(entry, lease)
     this.observer.acquired++
     this.#overdue?.began(now)
-    if (this.observer.isListening) {
-      this.observer.emit(acquired(entry.id, this.leaseId(lease), waited, lease.request.site))
-    }
+    if (this.observer.isListening) this.#tellAcquired(lease, waited)
+  }
+
+  // Apart from the lease path, which the compiler takes in as a whole only if it is short.
+  #tellAcquired(lease: Lease<A>, waited: number): void {
+    this.observer.emit(acquired(lease.entry!.id, this.leaseId(lease), waited, lease.request.site))
+  }
+
+  #tellReleased(lease: Lease<A>, used: number, exit: Exit.Exit<unknown, unknown>): void {
+    this.observer.emit({
+      _tag: "LeaseReleased",
+      item: lease.entry!.id,
+      lease: this.leaseId(lease),
+      used,
+      outcome: outcomeOf(exit)
+    })
   }
 
   #enqueue(lease: Lease<A>, timeout: number, resume: (effect: Effect.Effect<any, any, any>) => void): void {

@@ -276,7 +276,8 @@ export const statsUnsafe = <A, E>(self: Pool<A, E>): PoolStats => {
     wait: observer.wait.summary(),
     use: observer.use.summary(),
     create: observer.create.summary(),
-    details: admission.store.details()
+    details: admission.store.details(),
+    ...admission.store.figures?.()
   }
 }
 

@@ -66,24 +66,25 @@ export const registerUnsafe = (
     )
   }
 
-  gauge("count", () => admission.idle, { [`${prefix}.state`]: "idle" })
-  gauge("count", () => admission.used, { [`${prefix}.state`]: "used" })
+  const { observer, store } = admission
+  gauge("count", () => (store.figures?.() ?? admission).idle, { [`${prefix}.state`]: "idle" })
+  gauge("count", () => (store.figures?.() ?? admission).used, { [`${prefix}.state`]: "used" })
   gauge("idle.min", () => admission.min)
   // No pool here bounds its idle items apart from all its items.
   gauge("idle.max", () => admission.max)
   gauge("max", () => admission.max)
-  gauge("pending_requests", () => admission.pending)
+  gauge("pending_requests", () => (store.figures?.() ?? admission).pending)
   const timeouts = Metric.counter(`${prefix}.timeouts`, { attributes })
   registrations.push(
     Metric.registerUnsafe(
       timeouts,
       context,
-      hooks(() => ({ count: admission.observer.timeouts, incremental: true }))
+      hooks(() => ({ count: (store.figures?.() ?? observer).timeouts, incremental: true }))
     )
   )
-  histogram("create_time", admission.observer.create)
-  histogram("wait_time", admission.observer.wait)
-  histogram("use_time", admission.observer.use)
+  histogram("create_time", observer.create)
+  histogram("wait_time", observer.wait)
+  histogram("use_time", observer.use)
 
   return () => {
     for (const registration of registrations) registration.remove()

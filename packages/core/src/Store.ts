@@ -9,6 +9,17 @@ import type { Entry, Lease } from "./Lease.ts"
 import type { PoolStats } from "./PoolStats.ts"
 
 /**
+ * What is counted over all who share the items.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Figures extends Pick<
+  PoolStats,
+  "idle" | "used" | "size" | "pending" | "acquired" | "released" | "timeouts" | "exhausted"
+> {}
+
+/**
  * What a kind of pool brings: its items.
  *
  * The methods run synchronously inside a caller's step; none may throw. They keep `idle`,
@@ -53,7 +64,9 @@ export interface Store<A, E> {
    */
   idleSince(): number | undefined
   /** Gives up that item, for another pool of the same budget. */
-  reclaim(): void
+  evict(): void
   /** What only this kind of pool has to say in its stats. */
   details(): PoolStats["details"]
+  /** Figures that replace the admission's in stats and metrics: of a pool whose items others share, in other threads say. */
+  figures?(): Figures
 }

@@ -98,24 +98,52 @@ export class SynchronousStore<A, E> implements Store<A, E> {
 
   take(): Item<A> | undefined {
     this.#untold = undefined
+    const item = this.idle.head
+    if (item === undefined) return this.#takeNew()
+    this.#unidle(item)
+    if (this.#steps.ready !== undefined && !this.#isReady(item)) return this.#takeOther()
+    this.recycled++
+    return item
+  }
+
+  #takeOther(): Item<A> | undefined {
     for (let item = this.idle.head; item !== undefined; item = this.idle.head) {
       this.#unidle(item)
       if (!this.#isReady(item)) continue
       this.recycled++
       return item
     }
-    // Those who wait have theirs made by `replenish`, which tells each of its own failure.
+    return this.#takeNew()
+  }
+
+  /** Those who wait have theirs made by `replenish`, which tells each of its own failure. */
+  #takeNew(): Item<A> | undefined {
     return this.admission.waiters.size > 0 || !this.admission.claim("now") ? undefined : this.make()
   }
 
   giveBack(item: Item<A>, _lease: unknown, _exit: unknown, now: number): void {
     // Destroyed under its holder when the grace of a close was over.
     if (item.state === "destroyed") return
-    const reason = this.#endOf(item) ?? this.#endAfterReset(item)
-    // The user's own code can do anything to the pool, its close included.
-    if ((item.state as string) === "destroyed") return
-    if (reason !== undefined) return this.end(item, reason)
     const { admission } = this
+    const reason = this.#endOf(item) ?? (this.#isClean(item) ? undefined : "resetFailed")
+    if (reason !== undefined) return this.#endOnce(item, reason)
+    if (item.doom !== undefined || admission.lifecycle !== "open" || admission.waiters.size > 0) {
+      return this.#giveOn(item, now)
+    }
+    if (admission.idle >= this.keep) return this.end(item, "shrink")
+    this.layIdle(item, now)
+  }
+
+  /** What resets an item is the user's own, and can do anything to the pool: even close it. */
+  #endOnce(item: Item<A>, reason: DestroyReason): void {
+    if (item.state !== "destroyed") this.end(item, reason)
+  }
+
+  /** Hands a clean item to who waits, if it may still be handed out. */
+  #giveOn(item: Item<A>, now: number): void {
+    const { admission } = this
+    const reason = this.#endOf(item)
+    if (reason !== undefined) return this.#endOnce(item, reason)
     if (admission.waiters.size > 0 && admission.lifecycle === "open") {
       if (!this.#isReady(item)) return
       this.recycled++
@@ -141,18 +169,19 @@ export class SynchronousStore<A, E> implements Store<A, E> {
     return idle + used + creating > max ? "shrink" : undefined
   }
 
-  #endAfterReset(item: Item<A>): DestroyReason | undefined {
-    if (this.#steps.reset === undefined) return undefined
-    return this.#isClean(item) ? this.#endOf(item) : "resetFailed"
+  #isClean(item: Item<A>): boolean {
+    const { reset } = this.#steps
+    if (reset === undefined) return true
+    try {
+      if (reset(item.value)) return true
+    } catch (error) {
+      return this.#isUnclean(item, Cause.die(error))
+    }
+    return this.#isUnclean(item, Cause.fail("answered false"))
   }
 
-  #isClean(item: Item<A>): boolean {
-    try {
-      if (this.#steps.reset === undefined || this.#steps.reset(item.value)) return true
-      this.failed("reset", item, Cause.fail("answered false"))
-    } catch (error) {
-      this.failed("reset", item, Cause.die(error))
-    }
+  #isUnclean(item: Item<A>, cause: Cause.Cause<unknown>): false {
+    this.failed("reset", item, cause)
     return false
   }
 
@@ -315,7 +344,7 @@ export class SynchronousStore<A, E> implements Store<A, E> {
     return this.idle.tail?.idleSince
   }
 
-  reclaim(): void {
+  evict(): void {
     if (this.idle.tail !== undefined) this.end(this.idle.tail, "reclaimed")
   }
 

@@ -46,7 +46,7 @@ abstract class Plain implements Store<Item, never> {
   timeoutFailure(): undefined {}
   lastCreateFailure(): undefined {}
   idleSince(): undefined {}
-  reclaim(): void {}
+  evict(): void {}
 
   *leases(): Generator<Lease<Item>, void> {
     for (const item of this.items) if (item.holder !== undefined) yield item.holder

@@ -87,6 +87,18 @@ describe("the stream of events", () => {
     })
   )
 
+  it.effect("tells of a close once, also if the pool is drained after it", () =>
+    Effect.gen(function* () {
+      const { close, pool } = yield* opened
+      const told: Array<PoolEvent.PoolEvent> = []
+      pool.admission.observer.listen((event) => told.push(event))
+      yield* close
+      yield* Pool.drain(pool)
+      yield* pool.admission.close(0)
+      assert.deepStrictEqual(tags(told), ["Closing", "Closed"])
+    })
+  )
+
   it.effect("tells what ends a wait and how long it was: timeout, close", () =>
     Effect.gen(function* () {
       const { close, pool } = yield* opened

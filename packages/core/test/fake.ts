@@ -60,7 +60,7 @@ class FakeStore implements Store.Store<string, never> {
   }
 
   idleSince(): undefined {}
-  reclaim(): void {}
+  evict(): void {}
   replenish(): void {}
   turnedAway(): void {}
   mayOffer(): boolean {

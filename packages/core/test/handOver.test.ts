@@ -15,6 +15,8 @@ it.live("when all who were served have been woken, nothing is left to be done in
     for (const caller of callers) yield* Fiber.join(caller)
     // Others in this process may have something to do in the next turn, but not in each of a hundred.
     const turn = Effect.promise(() => new Promise<void>((resolve) => void setTimeout(resolve, 1)))
+    // The last caller may have gone on in the middle of what woke it.
+    yield* turn
     let left = immediates()
     for (let turns = 0; left > 0 && turns < 100; turns++) {
       yield* turn

@@ -178,6 +178,24 @@ describe("a pool's own errors", () => {
     })
   )
 
+  it.effect("a timeout tells of the oldest lease, whichever item it is on", () =>
+    Effect.gen(function* () {
+      const pool = yield* open({ max: 2, acquireTimeout: 1000 })
+      const first = yield* fork(Pool.use(pool, () => Effect.never))
+      yield* TestClock.adjust(100)
+      yield* fork(Pool.use(pool, () => Effect.never))
+      yield* Fiber.interrupt(first)
+      yield* TestClock.adjust(100)
+      // The first item has the youngest lease.
+      yield* fork(Pool.use(pool, () => Effect.never))
+      const waiting = yield* fork(Effect.flip(Pool.use(pool, () => Effect.void)))
+      yield* TestClock.adjust(1000)
+      const error = yield* Fiber.join(waiting)
+      assert(error.reason._tag === "AcquireTimeout")
+      assert.strictEqual(error.reason.explanation.oldestLease, 1100)
+    })
+  )
+
   it.effect("can be caught by tag and by reason", () =>
     Effect.gen(function* () {
       const pool = yield* open({ max: 1 })

@@ -28,9 +28,20 @@ const isOver = (fiber: Fiber.Fiber<unknown>) => fiber.pollUnsafe() !== undefined
 describe("waiting for something to come true", () => {
   it.effect("ends at once if it is true, or if nobody wants to wait", () =>
     Effect.gen(function* () {
-      const { reaches } = yield* watched
+      const { asleep, reaches } = yield* watched
       assert.isTrue(isOver(yield* fork(reaches(0, Infinity))))
       assert.isTrue(isOver(yield* fork(reaches(1, 0))))
+      assert.strictEqual(asleep.count, 0)
+    })
+  )
+
+  it.effect("needs a timer only for a patience that ends", () =>
+    Effect.gen(function* () {
+      const { asleep, reaches } = yield* watched
+      yield* fork(reaches(1, Infinity))
+      assert.strictEqual(asleep.count, 0)
+      yield* fork(reaches(1, 1000))
+      assert.strictEqual(asleep.count, 1)
     })
   )
 

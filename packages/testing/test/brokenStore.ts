@@ -165,7 +165,7 @@ export class BrokenStore implements Store.Store<string, never> {
   }
 
   idleSince(): undefined {}
-  reclaim(): void {}
+  evict(): void {}
   replenish(): void {}
   turnedAway(): void {}
   mayOffer(): boolean {

@@ -121,7 +121,7 @@ class FreshStore implements Store.Store<Item, GateFailure> {
     return this.#spare[0]?.createdAt
   }
 
-  reclaim(): void {
+  evict(): void {
     if (this.#spare[0] !== undefined) this.#destroy(this.#spare[0], "reclaimed")
   }
 

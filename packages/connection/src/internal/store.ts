@@ -508,7 +508,7 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
     return this.#leastRecentlyUsed()?.lastUsed
   }
 
-  reclaim(): void {
+  evict(): void {
     const connection = this.#leastRecentlyUsed()
     if (connection !== undefined) this.destroy(connection, "reclaimed")
   }

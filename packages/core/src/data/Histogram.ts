@@ -58,11 +58,12 @@ export class Histogram {
 
   /** Records one duration in milliseconds. Negative values and NaN count as zero. */
   record(millis: number): void {
-    if (!(millis > SMALLEST)) {
-      this.zeros++
-      this.min = 0
-      return
-    }
+    if (millis > SMALLEST) return this.#recordSome(millis)
+    this.zeros++
+    this.min = 0
+  }
+
+  #recordSome(millis: number): void {
     const buckets = (this.#buckets ??= new Float64Array(BUCKETS))
     float[0] = millis
     const index = (words[HIGH_WORD]! >>> (20 - SUB_BITS)) - FIRST

@@ -19,7 +19,7 @@ export class Permits {
       weight: share.weight,
       now: () => admission.clock.exact(),
       idleSince: () => admission.store.idleSince(),
-      reclaim: () => admission.store.reclaim(),
+      reclaim: () => admission.store.evict(),
       granted: () => {
         this.isInLine = false
         this.#inHand++

@@ -12,7 +12,10 @@ export class Watch {
 
   /** To be called when a condition that somebody waits for may have come true. */
   changed(): void {
-    if (this.#looks.size === 0) return
+    if (this.#looks.size > 0) this.#lookAgain()
+  }
+
+  #lookAgain(): void {
     for (const look of Array.from(this.#looks)) look()
   }
 

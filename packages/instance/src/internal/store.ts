@@ -308,7 +308,7 @@ export class InstanceStore<A, E> implements Store.Store<A, E> {
     return this.#prepared.head?.createdAt
   }
 
-  reclaim(): void {
+  evict(): void {
     if (this.#prepared.head !== undefined) this.#retire(this.#prepared.head, "reclaimed")
   }
 

@@ -142,7 +142,7 @@ export class TestStore<A, E> implements Store.Store<A, E> {
     return this.#idle[0]?.idleSince
   }
 
-  reclaim(): void {
+  evict(): void {
     if (this.#idle[0] !== undefined) this.#destroy(this.#idle[0], "reclaimed")
   }
 

@@ -1,0 +1,297 @@
+import {
+  CAPACITY_AT,
+  CLOSED_AT,
+  type Layout,
+  MEMBER_ASLEEP,
+  MEMBER_POOLS,
+  MOST_THREADS,
+  type Total,
+  TURNSTILE_AT,
+  totals
+} from "./sharedLayout.ts"
+import { SharedTree } from "./sharedTree.ts"
+import { Turnstile } from "./sharedTurnstile.ts"
+
+/** In a slot's word beside its owner: the slot's bit in the tree is set. */
+const LISTED = 0x4000_0000
+const OWNER = LISTED - 1
+/** How many slots that it gave back a thread tries first. */
+const REMEMBERED = 256
+
+/** All places of threads are taken. */
+export const NO_PLACE = "as many threads as there are places for are attached"
+
+/**
+ * Slots that threads take and give back, each with a word that says whose it is.
+ *
+ * Taking a slot is one compare-and-swap of its word from nobody to the owner, giving it back one from the owner to
+ * nobody. There is no moment at which a slot is taken but not marked. All else only helps to find free slots, or to sleep
+ * until there is one. Why nothing is lost is in `docs/decisions/0011-shared-pool-algorithm.md`, and checked by the models
+ * in `model/`.
+ */
+export class SharedSlots {
+  readonly layout: Layout
+  /** This thread's mark. */
+  readonly owner: number
+  readonly turnstile: Turnstile
+  readonly #words: Int32Array
+  readonly #doubles: Float64Array
+  readonly #ownersAt: number
+  readonly #tree: SharedTree
+  readonly #member: number
+  readonly #grown: (slots: number) => void
+  /** Slots that this thread gave back last, which nobody may have taken since. */
+  readonly #recent: Int32Array
+  #recents = 0
+
+  /**
+   * Takes this thread's place among the others'. `thread` is its number, from 0, which no other thread may ever have had.
+   * `grown` is called before there are more slots.
+   */
+  constructor(layout: Layout, thread: number, grown: (slots: number) => void) {
+    this.layout = layout
+    this.owner = thread + 1
+    this.#words = layout.words
+    this.#doubles = layout.doubles
+    this.#ownersAt = layout.ownersAt
+    this.#grown = grown
+    this.#recent = new Int32Array(Math.min(REMEMBERED, layout.maximum))
+    this.turnstile = new Turnstile(layout.words, TURNSTILE_AT)
+    this.#member = this.#enter()
+    // Places that are neighbours look far from each other.
+    const home = Math.floor((reversed(this.#member) / MOST_THREADS) * layout.maximum)
+    this.#tree = new SharedTree(layout.words, layout.levels, home, () => this.turnstile.wakeOne())
+  }
+
+  #enter(): number {
+    for (let member = 0; member < MOST_THREADS; member++) {
+      const at = this.layout.memberAt(member)
+      const before = Atomics.compareExchange(this.#words, at, 0, this.owner)
+      if (before !== 0 && before !== this.owner) continue
+      const pools = at + MEMBER_POOLS
+      this.#words[pools] = before === 0 ? 1 : this.#words[pools]! + 1
+      return member
+    }
+    throw new RangeError(NO_PLACE)
+  }
+
+  /** Gives this thread's place up, if it has no other pool on this structure. */
+  leave(): void {
+    const at = this.layout.memberAt(this.#member)
+    const left = (this.#words[at + MEMBER_POOLS] = this.#words[at + MEMBER_POOLS]! - 1)
+    if (left === 0) Atomics.compareExchange(this.#words, at, this.owner, 0)
+  }
+
+  // Taking and giving back -------------------------------------------------------------------------------------------
+
+  /** Takes a free slot, or a new one if there may be more; -1 if there is none. */
+  take(): number {
+    while (this.#recents > 0) {
+      const slot = this.#recent[--this.#recents]!
+      if (Atomics.compareExchange(this.#words, this.#ownersAt + slot, LISTED, this.owner | LISTED) === LISTED)
+        return slot
+    }
+    do {
+      const slot = this.#find()
+      if (slot >= 0) return slot
+    } while (this.#grow())
+    return -1
+  }
+
+  #find(): number {
+    while (true) {
+      const slot = this.#tree.takeOne()
+      if (slot < 0 || this.#claimUnlisted(slot)) return slot
+    }
+  }
+
+  /** Takes a slot whose bit this thread has just cleared, or if somebody has it, sees to it that he sets it again. */
+  #claimUnlisted(slot: number): boolean {
+    const at = this.#ownersAt + slot
+    while (true) {
+      const before = Atomics.load(this.#words, at)
+      const isFree = (before & OWNER) === 0
+      const after = isFree ? this.owner : before & OWNER
+      if (before === after || Atomics.compareExchange(this.#words, at, before, after) === before) return isFree
+    }
+  }
+
+  /** Gives a slot back and wakes one who waits; `false` if it is not this thread's. */
+  give(slot: number): boolean {
+    if (!(slot >= 0 && slot < this.layout.maximum)) return false
+    const at = this.#ownersAt + slot
+    const before = Atomics.compareExchange(this.#words, at, this.owner | LISTED, LISTED)
+    if (before !== (this.owner | LISTED)) {
+      if (before !== this.owner || Atomics.compareExchange(this.#words, at, before, 0) !== before) return false
+      this.#list(slot)
+    }
+    if (this.#recents < this.#recent.length) this.#recent[this.#recents++] = slot
+    this.turnstile.wakeOne()
+    return true
+  }
+
+  /** Makes a free slot known. */
+  #list(slot: number): void {
+    this.#tree.set(slot)
+    // Does nothing to a slot that was taken in the meantime: its bit may then stay set, and promises nothing.
+    Atomics.compareExchange(this.#words, this.#ownersAt + slot, 0, LISTED)
+  }
+
+  isMine(slot: number): boolean {
+    return (Atomics.load(this.#words, this.#ownersAt + slot) & OWNER) === this.owner
+  }
+
+  // Growing ----------------------------------------------------------------------------------------------------------
+
+  get capacity(): number {
+    return Atomics.load(this.#words, CAPACITY_AT)
+  }
+
+  /** Adds slots, if there may be more; `true` if it is worth looking again. */
+  #grow(): boolean {
+    const { chunk, maximum } = this.layout
+    const before = this.capacity
+    if (before >= maximum || this.isClosed) return false
+    this.growTo(before, Math.min(maximum, before + (chunk === 0 ? before : chunk)))
+    return true
+  }
+
+  /** The one whose compare-and-swap succeeds lists the slots; others find them, or the next ones. */
+  growTo(before: number, after: number): void {
+    this.#grown(after)
+    if (Atomics.compareExchange(this.#words, CAPACITY_AT, before, after) !== before) return
+    this.#tree.setRange(before, after)
+    if (this.turnstile.isAwaited) this.turnstile.wakeAll()
+  }
+
+  // Ends -------------------------------------------------------------------------------------------------------------
+
+  get isClosed(): boolean {
+    return Atomics.load(this.#words, CLOSED_AT) !== 0
+  }
+
+  /** Nobody takes a slot any more. Those that are out come back. */
+  close(): void {
+    Atomics.store(this.#words, CLOSED_AT, 1)
+    Atomics.notify(this.#words, CLOSED_AT)
+    this.turnstile.wakeAll()
+  }
+
+  /** Calls `closed` once the structure is closed by anybody. */
+  onClosed(closed: () => void): void {
+    const { async, value } = Atomics.waitAsync(this.#words, CLOSED_AT, 0)
+    // Closed already, that is said in a later step all the same.
+    void (async ? value : Promise.resolve()).then(closed)
+  }
+
+  /** Whether this thread has no other pool on the same structure. */
+  get isAlone(): boolean {
+    return this.#words[this.layout.memberAt(this.#member) + MEMBER_POOLS] === 1
+  }
+
+  /**
+   * Takes over the slots of a thread that is no more, one by one, hands each to `clean`, gives it back, and sets right what
+   * the thread left undone. Answers how many there were. May be repeated, by any thread and after any interruption.
+   */
+  reclaim(thread: number, clean: (slot: number) => void): number {
+    const dead = thread + 1
+    let found = 0
+    for (let slot = 0; slot < this.layout.maximum; slot++) {
+      if (!this.#takeOver(slot, dead)) continue
+      found++
+      clean(slot)
+      this.give(slot)
+    }
+    this.repair()
+    for (let member = 0; dead !== this.owner && member < MOST_THREADS; member++) {
+      const at = this.layout.memberAt(member)
+      if (Atomics.load(this.#words, at) !== dead) continue
+      Atomics.store(this.#words, at + MEMBER_ASLEEP, 0)
+      this.#doubles[this.layout.totalAt(member, "pending")] = 0
+      Atomics.compareExchange(this.#words, at, dead, 0)
+    }
+    return found
+  }
+
+  #takeOver(slot: number, dead: number): boolean {
+    const at = this.#ownersAt + slot
+    while (true) {
+      const before = Atomics.load(this.#words, at)
+      if ((before & OWNER) !== dead) return false
+      if (Atomics.compareExchange(this.#words, at, before, (before & LISTED) | this.owner) === before) return true
+    }
+  }
+
+  /** Makes every free slot known, and has everybody look who waits. */
+  repair(): void {
+    const capacity = this.capacity
+    for (let slot = 0; slot < capacity; slot++) {
+      const word = Atomics.load(this.#words, this.#ownersAt + slot)
+      if ((word & OWNER) === 0 && (word === 0 || !this.#tree.isSet(slot))) this.#list(slot)
+      // A bit may be missing though its owner is told that it is set.
+      else if ((word & LISTED) !== 0 && !this.#tree.isSet(slot)) this.#tree.set(slot)
+    }
+    this.#tree.repair()
+    this.turnstile.wakeAll()
+  }
+
+  // Counts -----------------------------------------------------------------------------------------------------------
+
+  /** Whether another thread sleeps. One that has been terminated may seem to, until its slots are reclaimed. */
+  get othersSleep(): boolean {
+    if (!this.turnstile.isAwaited) return false
+    for (let member = 0; member < MOST_THREADS; member++) {
+      if (member === this.#member) continue
+      if (Atomics.load(this.#words, this.layout.memberAt(member) + MEMBER_ASLEEP) !== 0) return true
+    }
+    return false
+  }
+
+  setAsleep(isAsleep: boolean): void {
+    Atomics.store(this.#words, this.layout.memberAt(this.#member) + MEMBER_ASLEEP, isAsleep ? 1 : 0)
+  }
+
+  add(total: Total, amount: number): void {
+    this.#doubles[this.layout.totalAt(this.#member, total)]! += amount
+  }
+
+  /** Of all threads, those that are no more included. */
+  sums(): Record<Total, number> {
+    const sums = Object.fromEntries(totals.map((total) => [total, 0])) as Record<Total, number>
+    for (const total of totals) {
+      for (let member = 0; member < MOST_THREADS; member++)
+        sums[total] += this.#doubles[this.layout.totalAt(member, total)]!
+    }
+    return sums
+  }
+
+  /** The threads that are attached. */
+  threads(): Array<number> {
+    const found: Array<number> = []
+    for (let member = 0; member < MOST_THREADS; member++) {
+      const owner = Atomics.load(this.#words, this.layout.memberAt(member))
+      if (owner !== 0) found.push(owner - 1)
+    }
+    return found
+  }
+
+  /** How many slots somebody has: counted from their words, which are right whatever became of their owners. */
+  countUsed(): number {
+    let used = 0
+    for (let slot = 0; slot < this.layout.maximum; slot++) if (this.ownerOf(slot) !== undefined) used++
+    return used
+  }
+
+  /** The thread that has a slot. */
+  ownerOf(slot: number): number | undefined {
+    const owner = Atomics.load(this.#words, this.#ownersAt + slot) & OWNER
+    return owner === 0 ? undefined : owner - 1
+  }
+}
+
+/** The bits of a place's number from back to front. */
+const reversed = (member: number): number => {
+  let result = 0
+  for (let bit = 1; bit < MOST_THREADS; bit *= 2) if ((member & bit) !== 0) result += MOST_THREADS / 2 / bit
+  return result
+}

@@ -1,0 +1,312 @@
+import { type Admission, type Lease, LinkedList, type PoolStats, type Store } from "@effect-pools/core"
+import * as Cause from "effect/Cause"
+import type * as Effect from "effect/Effect"
+import { growData, type Memory, viewOf } from "./sharedMemory.ts"
+import type { SharedSlots } from "./sharedSlots.ts"
+import { ThreadSleep } from "./sharedWaiting.ts"
+
+/** How many times in a row a slot may pass from one fiber to the next of the same thread while other threads wait. */
+const TURNS = 16
+
+/** One slot: its number, and a view of its bytes. */
+export interface Slot {
+  readonly index: number
+  readonly bytes: Uint8Array<SharedArrayBuffer>
+}
+
+/** Cleans a slot that comes back. */
+export type Reset = (bytes: Uint8Array<SharedArrayBuffer>, index: number) => boolean | void
+
+export interface StoreOptions {
+  readonly memory: Memory
+  readonly slots: SharedSlots
+  readonly reset: "none" | "zero" | Reset
+  readonly waits: boolean
+  readonly closeGrace: number
+  /** Whether closing this pool closes it for every thread. */
+  readonly isMaker: boolean
+}
+
+/** A slot as this thread knows it. */
+class SlotEntry implements Lease.Entry<Slot>, LinkedList.Linked<SlotEntry> {
+  readonly id: number
+  readonly value: Slot
+  holder: Lease.Lease<Slot> | undefined = undefined
+  isInvalid = false
+  /** It was given back under its holder. */
+  isGivenUp = false
+  list: LinkedList.LinkedList<SlotEntry> | undefined = undefined
+  previous: SlotEntry | undefined = undefined
+  next: SlotEntry | undefined = undefined
+
+  constructor(value: Slot) {
+    this.id = value.index
+    this.value = value
+  }
+}
+
+/** The store of one thread's pool over slots that all threads share. The admission's `used` are this thread's. */
+export class SharedStore implements Store.Store<Slot, never> {
+  readonly admission: Admission.Admission<Slot, never>
+  readonly options: StoreOptions
+  readonly slots: SharedSlots
+  /** Slots that leases of this thread hold. */
+  readonly #leased = new LinkedList.LinkedList<SlotEntry>()
+  readonly #entries: Array<SlotEntry | undefined> = []
+  readonly #sleep: ThreadSleep
+  #turns = 0
+  /** What other threads have been told of this pool. */
+  readonly #published = { pending: 0, timeouts: 0, exhausted: 0 }
+
+  constructor(admission: Admission.Admission<Slot, never>, options: StoreOptions) {
+    this.admission = admission
+    this.options = options
+    this.slots = options.slots
+    this.#sleep = new ThreadSleep(options.slots, {
+      isWanted: () => this.#isWanted,
+      serve: () => this.#serve(),
+      closed: () => this.#closedElsewhere(),
+      after: (millis, f) => admission.background.after(millis, f)
+    })
+    admission.onClosed(() => this.slots.leave())
+    this.slots.onClosed(() => this.#closedElsewhere())
+  }
+
+  // Leases -----------------------------------------------------------------------------------------------------------
+
+  take(): SlotEntry | undefined {
+    const slot = this.claim()
+    if (slot < 0) return undefined
+    const entry = this.entryOf(slot)
+    this.#leased.addLast(entry)
+    return entry
+  }
+
+  /** Takes a slot, which counts as used; -1 if there is none. */
+  claim(): number {
+    const { admission, slots } = this
+    if (admission.used >= admission.max) return -1
+    const slot = slots.take()
+    if (slot < 0) return -1
+    admission.used++
+    slots.add("acquired", 1)
+    return slot
+  }
+
+  giveBack(entry: SlotEntry): void {
+    if (entry.isGivenUp) return
+    this.#leased.remove(entry)
+    if (!this.giveSlot(entry.id)) {
+      this.admission.used--
+      this.admission.warn(`Pool "${this.admission.name}": slot ${entry.id} was reclaimed while it was in use`)
+    }
+  }
+
+  /** Ends this thread's use of a slot; `false` if it has none. */
+  giveSlot(slot: number): boolean {
+    const { admission, options, slots } = this
+    const entry = this.#entries[slot]
+    if (admission.waiters.size > 0 || options.reset !== "none" || entry?.isInvalid === true) {
+      if (!slots.isMine(slot)) return false
+      this.#clean(this.entryOf(slot))
+      if (admission.waiters.size > 0 && this.#handOver(slot)) return true
+    }
+    if (!slots.give(slot)) return false
+    slots.add("released", 1)
+    admission.used--
+    if (admission.pending !== this.#published.pending) this.#publish()
+    return true
+  }
+
+  /** Gives a slot to who waits in this thread, unless other threads have to have their turn. */
+  #handOver(slot: number): boolean {
+    const { admission } = this
+    if (admission.lifecycle !== "open" || admission.used > admission.max) return false
+    if (++this.#turns >= TURNS) {
+      this.#turns = 0
+      if (this.slots.othersSleep) return false
+    }
+    const entry = this.entryOf(slot)
+    this.#leased.addLast(entry)
+    this.slots.add("released", 1)
+    this.slots.add("acquired", 1)
+    if (!admission.offer(entry, admission.clock.now())) throw new Error("BUG: nobody took a slot that was waited for")
+    return true
+  }
+
+  entryOf(slot: number): SlotEntry {
+    const known = this.#entries[slot]
+    if (known !== undefined) return known
+    const { memory } = this.options
+    const bytes = viewOf(memory.data, slot, this.slots.layout.slotBytes)
+    return (this.#entries[slot] = new SlotEntry({ index: slot, bytes }))
+  }
+
+  /** Whether a lease of this thread holds the slot. */
+  isLeased(slot: number): boolean {
+    return this.#entries[slot]?.list !== undefined
+  }
+
+  #clean(entry: SlotEntry): void {
+    const { reset } = this.options
+    if (entry.isInvalid) entry.value.bytes.fill(0)
+    else if (reset === "zero") entry.value.bytes.fill(0)
+    else if (reset !== "none") this.#reset(entry, reset)
+    entry.isInvalid = false
+  }
+
+  #reset(entry: SlotEntry, reset: Reset): void {
+    let cause: Cause.Cause<unknown>
+    try {
+      if (reset(entry.value.bytes, entry.id) !== false) return
+      cause = Cause.fail("answered false")
+    } catch (error) {
+      cause = Cause.die(error)
+    }
+    entry.value.bytes.fill(0)
+    this.slots.add("resetFailed", 1)
+    const { name, observer } = this.admission
+    observer.emit({ _tag: "BackgroundFailure", during: "reset", item: entry.id, cause: Cause.pretty(cause) })
+    this.admission.warn(`Pool "${name}": reset of slot ${entry.id} failed; the slot was filled with zeros`, cause)
+  }
+
+  // Waiting ----------------------------------------------------------------------------------------------------------
+
+  get #isWanted(): boolean {
+    const { lifecycle, max, used, waiters } = this.admission
+    return waiters.size > 0 && lifecycle === "open" && used < max
+  }
+
+  #serve(): boolean {
+    let isServed = false
+    while (this.#isWanted) {
+      const entry = this.take()
+      if (entry === undefined) break
+      isServed = true
+      this.admission.offer(entry, this.admission.clock.now())
+    }
+    return isServed
+  }
+
+  replenish(): void {
+    this.#publish()
+    this.#sleep.begin()
+  }
+
+  /** Tells other threads what this one's admission counts. */
+  #publish(): void {
+    const { observer, pending } = this.admission
+    this.#tell("pending", pending)
+    this.#tell("timeouts", observer.timeouts)
+    this.#tell("exhausted", observer.exhausted)
+  }
+
+  /** By how much a figure has changed: the thread may have another pool on the same slots. */
+  #tell(figure: "pending" | "timeouts" | "exhausted", value: number): void {
+    if (value === this.#published[figure]) return
+    this.slots.add(figure, value - this.#published[figure])
+    this.#published[figure] = value
+  }
+
+  // Ends -------------------------------------------------------------------------------------------------------------
+
+  #closedElsewhere(): void {
+    if (this.admission.lifecycle === "closed") return
+    this.admission.background.fork(this.admission.close(this.options.closeGrace))
+  }
+
+  /** Has slots of a thread that is no more come back. Answers how many there were. */
+  reclaim(thread: number): number {
+    if (thread + 1 === this.slots.owner) return 0
+    const found = this.slots.reclaim(thread, (slot) => this.#clean(this.entryOf(slot)))
+    if (found === 0) return 0
+    this.slots.add("reclaimed", found)
+    this.admission.warn(`Pool "${this.admission.name}": thread ${thread} ended with ${found} slots, which are back`)
+    return found
+  }
+
+  invalidate(value: Slot): void {
+    const entry = this.#entries[value.index]
+    if (entry !== undefined && entry.value === value && entry.list !== undefined) entry.isInvalid = true
+  }
+
+  resized(): void {}
+
+  /** Slots are there whether they are used or not: giving one up would free nothing. */
+  idleSince(): undefined {}
+  evict(): void {}
+
+  shutdown(): void {
+    this.#publish()
+    if (this.options.isMaker) this.slots.close()
+  }
+
+  abandon(): void {
+    for (let entry = this.#leased.head; entry !== undefined; entry = this.#leased.head) {
+      this.#leased.remove(entry)
+      entry.isGivenUp = true
+      this.#entries[entry.id] = undefined
+      this.giveSlot(entry.id)
+    }
+    // What was claimed by number. With another pool of this thread on the same slots, nobody can tell whose they are.
+    if (this.admission.used > 0 && this.slots.isAlone) {
+      this.slots.reclaim(this.slots.owner - 1, (slot) => this.#clean(this.entryOf(slot)))
+    }
+    this.admission.used = 0
+    this.admission.changed()
+  }
+
+  // Answers ----------------------------------------------------------------------------------------------------------
+
+  refusal(): Effect.Effect<never> | undefined {
+    // `PoolError` is a failure of every pool.
+    return this.options.waits
+      ? undefined
+      : (this.admission.exhausted() as Effect.Effect<never, any> as Effect.Effect<never>)
+  }
+
+  turnedAway(): void {
+    this.#publish()
+  }
+
+  mayOffer(): boolean {
+    return false
+  }
+
+  timeoutFailure(): undefined {
+    this.#publish()
+  }
+
+  lastCreateFailure(): undefined {}
+
+  *leases(): Generator<Lease.Lease<Slot>, void> {
+    for (const { holder } of this.#leased) if (holder !== undefined) yield holder
+  }
+
+  figures(): Store.Figures {
+    this.#publish()
+    const used = this.slots.countUsed()
+    const { acquired, exhausted, pending, released, timeouts } = this.slots.sums()
+    const idle = Math.max(0, this.slots.capacity - used)
+    return { idle, used, size: idle + used, pending, acquired, released, timeouts, exhausted }
+  }
+
+  details(): PoolStats.PoolStats["details"] {
+    const { reclaimed, resetFailed } = this.slots.sums()
+    const { capacity, layout } = this.slots
+    return {
+      capacity,
+      slotBytes: layout.slotBytes,
+      threads: this.slots.threads().length,
+      ownUsed: this.admission.used,
+      reclaimed,
+      resetFailed
+    }
+  }
+}
+
+/** What a structure's memory has to be before there may be so many slots. */
+export const growing =
+  ({ data }: Memory, slotBytes: number) =>
+  (slots: number): void =>
+    growData(data, slots * slotBytes)
