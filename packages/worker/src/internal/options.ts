@@ -27,7 +27,6 @@ const poolFields = {
   preparedMaxAge: true,
   destroyTimeout: true,
   closeGrace: true,
-  budget: true,
   leakDetection: true
 } satisfies Record<keyof PoolOptions, true>
 
