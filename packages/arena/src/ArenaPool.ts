@@ -21,7 +21,7 @@
  *
  * @since 0.1.0
  */
-import { InvalidOptions, Pool, PoolService } from "@effect-pools/core"
+import { type Budget, InvalidOptions, Pool, PoolService } from "@effect-pools/core"
 import type * as Context from "effect/Context"
 import * as Cause from "effect/Cause"
 import type * as Duration from "effect/Duration"
@@ -105,6 +105,12 @@ export interface Options<M extends ArenaMemory = ArenaMemory> {
   readonly idleTimeToLive?: Duration.Input | undefined
   /** How long closing the pool waits for arenas in use; after that they are destroyed under their holders. Default 30 s. */
   readonly closeGrace?: Duration.Input | undefined
+  /**
+   * Permits that this pool shares with others, or its share in them: a `Budget`, or one with a guaranteed `minimum` and
+   * the `weight` of an arena, by default its `size` in bytes. Chunks that arenas
+   * chain do not count. A pool that needs one more than there are has others give up what lies idle. Default: none.
+   */
+  readonly budget?: Budget.Budget | Budget.Share | undefined
   /**
    * A lease held longer than this is reported, once, with the place in the code that took it. Noting that place takes
    * some microseconds per lease. Default: off.

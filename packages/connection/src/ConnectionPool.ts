@@ -14,7 +14,7 @@
  *
  * @since 0.1.0
  */
-import { InvalidOptions, Pool, PoolService } from "@effect-pools/core"
+import { type Budget, InvalidOptions, Pool, PoolService } from "@effect-pools/core"
 import type * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -120,6 +120,12 @@ export interface Options<A, E, R> {
    * Default 30 seconds.
    */
   readonly closeGrace?: Duration.Input | undefined
+  /**
+   * Permits that this pool shares with others, or its share in them: a `Budget`, or one with a guaranteed `minimum` and
+   * the `weight` of a connection. A pool that needs one more than there are has others give up what lies idle, and otherwise
+   * waits its turn, like its callers. Default: none.
+   */
+  readonly budget?: Budget.Budget | Budget.Share | undefined
   /** Which idle connection is handed out: the one used last (`lifo`, default) or the one unused longest (`fifo`). */
   readonly order?: "lifo" | "fifo" | undefined
   /** How many leases may share a connection. Default 1. */

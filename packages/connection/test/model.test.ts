@@ -54,7 +54,7 @@ describe("a model run of the connection pool", () => {
     {
       name: "callers that are left to a creation which hangs",
       special: changed(({ admission, store }) => {
-        Object.defineProperty(store.creation, "expected", { get: () => admission.creating })
+        Object.defineProperty(store.supply, "expected", { get: () => admission.creating })
       }),
       invariant: 6
     },

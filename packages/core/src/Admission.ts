@@ -17,6 +17,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import { Alarm, Background } from "./Background.ts"
+import type { CheckedShare, Urgency } from "./Budget.ts"
 import * as CoarseClock from "./CoarseClock.ts"
 import { DeadlineQueue } from "./data/DeadlineQueue.ts"
 import { PriorityQueue } from "./data/PriorityQueue.ts"
@@ -25,6 +26,7 @@ import { acquireTimeout, type State, stateOf } from "./internal/explain.ts"
 import { wake } from "./internal/handOver.ts"
 import { addHolder, removeHolder } from "./internal/holders.ts"
 import { Overdue } from "./internal/overdue.ts"
+import { Permits } from "./internal/permits.ts"
 import { Refusals } from "./internal/refusals.ts"
 import { Watch } from "./internal/watch.ts"
 import type { Entry, Lease } from "./Lease.ts"
@@ -58,6 +60,8 @@ export interface Settings {
   readonly concurrency?: number
   /** A lease held for longer is reported, with where it was taken; in milliseconds. Default `Infinity`: none is. */
   readonly leakThreshold?: number
+  /** Where its items get permits from. Default: from nowhere but `max`. */
+  readonly budget?: CheckedShare | undefined
   /** What an item is called in the log: "connection", "instance". Default "item". */
   readonly noun?: string
 }
@@ -103,6 +107,7 @@ export class Admission<A, out E = unknown> {
   #lastLease = 0
   /** How many want to know where leases are taken. */
   #trackers: number
+  readonly permits: Permits | undefined
   readonly #overdue: Overdue | undefined
   readonly #refusals: Refusals
   readonly #watch: Watch
@@ -126,6 +131,7 @@ export class Admission<A, out E = unknown> {
     this.#overdue = leakThreshold === Infinity ? undefined : new Overdue(this, leakThreshold)
     this.#watch = new Watch(this.background)
     this.#refusals = new Refusals(this)
+    this.permits = settings.budget === undefined ? undefined : new Permits(this, settings.budget)
     this.#deadline = new Alarm(this.background, this.clock, (now) => this.#expire(now))
   }
 
@@ -141,6 +147,11 @@ export class Admission<A, out E = unknown> {
   /** Items that exist or are about to: what `max` bounds. */
   get live(): number {
     return this.idle + this.used + this.creating + this.destroying
+  }
+
+  /** Whether one more item may be made now, and so is to be: within `max`, and with a permit of the budget. */
+  claim(urgency: Urgency): boolean {
+    return this.live < this.max && (this.permits === undefined || this.permits.claim(urgency))
   }
 
   // The lease path ---------------------------------------------------------------------------------------------------
@@ -198,11 +209,15 @@ export class Admission<A, out E = unknown> {
   leave(lease: Lease<A>): void {
     this.#dequeue(lease.waiter!)
     this.#waitEnded(lease, "interrupted")
+    this.#unqueued()
   }
 
   /** Hands an item that is counted as used to the first waiter; `false` if nobody may have it. */
   offer(entry: Entry<A>, now: number): boolean {
-    if (this.waiters.size === 0 || this.lifecycle !== "open") return false
+    const first = this.waiters.first()
+    if (first === undefined || this.lifecycle !== "open") return false
+    // Under a budget others may have waited longer: then it is to lie idle, where they find it.
+    if (this.permits !== undefined && this.permits.isOwed(first.lease.since)) return false
     this.#serveFirst(entry, now)
     return true
   }
@@ -215,6 +230,25 @@ export class Admission<A, out E = unknown> {
     this.observer.wait.record(waited)
     this.#hold(lease, entry, now, waited)
     wake(waiter, lease as never)
+    this.#unqueued()
+  }
+
+  /** One less waits: under a budget, others may need the pool's place in line. */
+  #unqueued(): void {
+    if (this.permits?.isInLine === true) this.replenish()
+  }
+
+  /** To be called by the store when an item has come to lie idle: for those who wait here or, under a budget, elsewhere. */
+  idled(): void {
+    const first = this.waiters.first()
+    if (this.permits === undefined) {
+      if (first !== undefined) this.serve()
+      return
+    }
+    if (first !== undefined && !this.permits.isOwed(first.lease.since)) this.serve()
+    if (this.idle === 0) return
+    this.permits.idled()
+    if (this.idle > 0 && this.waiters.size > 0) this.serve()
   }
 
   /** Gives waiters what can be handed out, then lets the store see to the rest. */
@@ -249,7 +283,9 @@ export class Admission<A, out E = unknown> {
     try {
       while (this.#replenishAgain) {
         this.#replenishAgain = false
+        this.permits?.begin()
         this.store.replenish()
+        this.permits?.settle()
       }
     } finally {
       this.#isReplenishing = false
@@ -362,6 +398,7 @@ export class Admission<A, out E = unknown> {
   #end(): void {
     if (this.hasEnded) return
     this.hasEnded = true
+    this.permits?.leave()
     const atEnd = this.#atEnd
     this.#atEnd = []
     for (const f of atEnd) f()
@@ -372,6 +409,7 @@ export class Admission<A, out E = unknown> {
 
   /** To be called by the store whenever an item has ceased to be. */
   changed(): void {
+    if (this.permits?.isClosed === true) this.budgetClosed()
     this.#watch.changed()
   }
 
@@ -438,7 +476,7 @@ export class Admission<A, out E = unknown> {
         ? undefined
         : Exit.succeed(Option.none())
     }
-    const refusal = this.store.refusal()
+    const refusal = this.store.refusal() ?? this.#refuseWithoutBudget()
     if (refusal !== undefined) return refusal
     if (timeout <= 0) {
       const refusal = this.exhausted()
@@ -453,6 +491,18 @@ export class Admission<A, out E = unknown> {
     return undefined
   }
 
+  /** Without a budget nothing is made any more: those whom nothing is left to serve need not wait. */
+  #refuseWithoutBudget(): Effect.Effect<never, PoolError> | undefined {
+    if (this.permits === undefined || !this.permits.isClosed || this.live > 0) return undefined
+    return Effect.fail(this.#refusals.budgetClosed(this.permits.share.budget.name))
+  }
+
+  /** The budget has closed. */
+  budgetClosed(): void {
+    const refusal = this.#refuseWithoutBudget()
+    if (refusal !== undefined) this.failWaiters(refusal, "failed")
+  }
+
   /** Takes a lease out of the queue and ends its wait with `answer`. */
   #answer(lease: Lease<A>, answer: Effect.Effect<unknown, unknown>, outcome: WaitOutcome): void {
     const waiter = lease.waiter!
@@ -460,6 +510,7 @@ export class Admission<A, out E = unknown> {
     lease.state = "ended"
     this.#waitEnded(lease, outcome)
     wake(waiter, answer)
+    this.#unqueued()
   }
 
   #waitEnded(lease: Lease<A>, outcome: WaitOutcome): void {

@@ -22,6 +22,8 @@ const Explanation = Schema.Struct({
   oldestLeaseTakenAt: Schema.optional(Schema.String),
   /** The last failure to create an item, while items cannot be created. */
   lastCreateFailure: Schema.optional(Schema.String),
+  /** Who has the permits of the pool's budget, while these are spent. */
+  budget: Schema.optional(Schema.String),
   /** The fiber that timed out holds leases of the same pool: it may be waiting for itself. */
   heldByCaller: Schema.Number
 })
@@ -62,6 +64,7 @@ export class AcquireTimeout extends Schema.TaggedError<AcquireTimeout>("effect-p
       said.push(`the oldest lease is ${Math.round(it.oldestLease)} ms old${where}`)
     }
     if (it.lastCreateFailure !== undefined) said.push(`the last creation failed: ${it.lastCreateFailure}`)
+    if (it.budget !== undefined) said.push(it.budget)
     if (it.heldByCaller > 0) {
       said.push(
         `this fiber holds ${it.heldByCaller} of the pool's items while it waits for another, a self-deadlock if` +
@@ -143,10 +146,28 @@ export class Closed extends Schema.TaggedError<Closed>("effect-pools/PoolError/C
 }
 
 /**
+ * The budget of the pool has closed, and the pool has nothing left that it made before.
+ *
  * @category errors
  * @since 0.1.0
  */
-export type PoolErrorReason = AcquireTimeout | Exhausted | QueueFull | Suspended | Closed
+export class BudgetClosed extends Schema.TaggedError<BudgetClosed>("effect-pools/PoolError/BudgetClosed")(
+  "BudgetClosed",
+  { pool: Schema.String, budget: Schema.String }
+) {
+  get isRetryable(): boolean {
+    return false
+  }
+  override get message(): string {
+    return `Pool "${this.pool}" can make nothing any more: its budget "${this.budget}" is closed`
+  }
+}
+
+/**
+ * @category errors
+ * @since 0.1.0
+ */
+export type PoolErrorReason = AcquireTimeout | Exhausted | QueueFull | Suspended | Closed | BudgetClosed
 
 /**
  * A pool could not give a lease. `reason` says why; `isRetryable` says whether a later call may do better.
@@ -169,7 +190,7 @@ export type PoolErrorReason = AcquireTimeout | Exhausted | QueueFull | Suspended
  * @since 0.1.0
  */
 export class PoolError extends Schema.TaggedError<PoolError>("effect-pools/PoolError")("PoolError", {
-  reason: Schema.Union([AcquireTimeout, Exhausted, QueueFull, Suspended, Closed])
+  reason: Schema.Union([AcquireTimeout, Exhausted, QueueFull, Suspended, Closed, BudgetClosed])
 }) {
   override readonly cause = this.reason
 

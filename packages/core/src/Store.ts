@@ -58,6 +58,13 @@ export interface Store<A, E> {
   invalidate(item: A): void
   /** `min` or `max` changed: gives up what is too much. */
   resized(): void
+  /**
+   * Since when its least recently used idle item lies idle, in milliseconds of the pool's clock; `undefined` if none does
+   * that it could give up.
+   */
+  idleSince(): number | undefined
+  /** Gives up that item, for another pool of the same budget. */
+  evict(): void
   /** What only this kind of pool has to say in its stats. */
   details(): PoolStats["details"]
   /** Figures that replace the admission's in stats and metrics: of a pool whose items others share, in other threads say. */

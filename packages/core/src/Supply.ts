@@ -105,12 +105,13 @@ export class Supply<A, E> {
     return this.#lastFailure
   }
 
-  /** Starts to make an item. The caller has seen that there is a permit for it. */
+  /** Starts to make an item, which the caller has claimed: see `Admission.claim`. */
   make(attempt: Attempt<A, E>): void {
     const { clock, observer } = this.#admission
     const scope = Scope.makeUnsafe()
     const startedAt = clock.now()
     const ended = this.#underway.begin(startedAt)
+    this.#admission.permits?.spend()
     this.#admission.creating++
     observer.emit({ _tag: "ItemCreating" })
     this.#attempts.run<A, E>({
@@ -201,6 +202,7 @@ export class Supply<A, E> {
       timeout: this.#options.destroyTimeout,
       done: (exit) => {
         admission.destroying--
+        admission.permits?.give()
         closed()
         if (exit === undefined) this.#endFailed(item, Cause.fail(`took longer than ${this.#options.destroyTimeout} ms`))
         else if (Exit.isFailure(exit)) this.#endFailed(item, exit.cause)

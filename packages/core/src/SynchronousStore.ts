@@ -118,7 +118,7 @@ export class SynchronousStore<A, E> implements Store<A, E> {
 
   /** Those who wait have theirs made by `replenish`, which tells each of its own failure. */
   #takeNew(): Item<A> | undefined {
-    return this.admission.waiters.size > 0 ? undefined : this.make()
+    return this.admission.waiters.size > 0 || !this.admission.claim("now") ? undefined : this.make()
   }
 
   giveBack(item: Item<A>, _lease: unknown, _exit: unknown, now: number): void {
@@ -203,6 +203,7 @@ export class SynchronousStore<A, E> implements Store<A, E> {
     this.admission.used--
     this.admission.idle++
     this.idle.addFirst(item)
+    this.admission.idled()
   }
 
   #unidle(item: Item<A>): void {
@@ -220,12 +221,12 @@ export class SynchronousStore<A, E> implements Store<A, E> {
     return idle + used + creating
   }
 
-  /** Makes an item, which counts as used; `undefined` if there is no room for one, or making it failed. */
+  /** Makes an item that has been claimed, and counts it as used; `undefined` if that failed. */
   make(): Item<A> | undefined {
     const { admission } = this
     const { clock, observer } = admission
-    if (admission.live >= admission.max) return undefined
     const startedAt = clock.now()
+    admission.permits?.spend()
     admission.creating++
     if (observer.isListening) observer.emit({ _tag: "ItemCreating" })
     let value: A
@@ -233,6 +234,7 @@ export class SynchronousStore<A, E> implements Store<A, E> {
       value = this.#steps.make()
     } catch (thrown) {
       admission.creating--
+      admission.permits?.give()
       this.#makeFailed(this.#steps.failure(thrown), clock.now() - startedAt)
       return undefined
     }
@@ -276,6 +278,7 @@ export class SynchronousStore<A, E> implements Store<A, E> {
       this.failed("destroy", item, Cause.die(error))
     }
     admission.destroying--
+    admission.permits?.give()
     observer.emit({ _tag: "ItemDestroyed", item: item.id, reason, age: clock.now() - item.createdAt })
     admission.changed()
     admission.serve()
@@ -319,7 +322,7 @@ export class SynchronousStore<A, E> implements Store<A, E> {
   /** Makes what is waited for. */
   replenish(): void {
     const { admission } = this
-    while (admission.lifecycle === "open" && admission.demanding > 0 && admission.live < admission.max) {
+    while (admission.lifecycle === "open" && admission.demanding > 0 && admission.claim("line")) {
       const item = this.make()
       if (item !== undefined) this.place(item)
       else if (!this.#tellFirst()) return
@@ -335,6 +338,14 @@ export class SynchronousStore<A, E> implements Store<A, E> {
 
   resized(): void {
     while (this.idle.tail !== undefined && this.#size > this.admission.max) this.end(this.idle.tail, "shrink")
+  }
+
+  idleSince(): number | undefined {
+    return this.idle.tail?.idleSince
+  }
+
+  evict(): void {
+    if (this.idle.tail !== undefined) this.end(this.idle.tail, "reclaimed")
   }
 
   shutdown(): void {

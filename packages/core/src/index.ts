@@ -2,6 +2,8 @@
 export * as Admission from "./Admission.ts"
 /** A pool's work in fibers of its own, and its alarms. For those who build pools. */
 export * as Background from "./Background.ts"
+/** Permits shared by several pools. */
+export * as Budget from "./Budget.ts"
 /** Elapsed time, cheap enough for the lease path. For those who build pools. */
 export * as CoarseClock from "./CoarseClock.ts"
 /** Histograms with logarithmic buckets and fixed memory. */

@@ -45,6 +45,8 @@ abstract class Plain implements Store<Item, never> {
   refusal(): undefined {}
   timeoutFailure(): undefined {}
   lastCreateFailure(): undefined {}
+  idleSince(): undefined {}
+  evict(): void {}
 
   *leases(): Generator<Lease<Item>, void> {
     for (const item of this.items) if (item.holder !== undefined) yield item.holder

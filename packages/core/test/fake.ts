@@ -59,6 +59,8 @@ class FakeStore implements Store.Store<string, never> {
     this.admission.changed()
   }
 
+  idleSince(): undefined {}
+  evict(): void {}
   replenish(): void {}
   turnedAway(): void {}
   mayOffer(): boolean {

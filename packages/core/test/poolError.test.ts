@@ -13,7 +13,8 @@ const reasons = {
   Exhausted: new PoolError.Exhausted({ pool: "db", max: 3 }),
   QueueFull: new PoolError.QueueFull({ pool: "db", maxWaiters: 100 }),
   Suspended: new PoolError.Suspended({ pool: "db" }),
-  Closed: new PoolError.Closed({ pool: "db" })
+  Closed: new PoolError.Closed({ pool: "db" }),
+  BudgetClosed: new PoolError.BudgetClosed({ pool: "db", budget: "files" })
 }
 
 const full = new PoolError.AcquireTimeout({
@@ -89,7 +90,7 @@ describe("messages", () => {
 })
 
 describe("isRetryable", () => {
-  it("is true for every reason but Closed", () => {
+  it("is true for every reason but those that are final", () => {
     const retryable = Object.values(reasons).map((reason) => [
       reason._tag,
       new PoolError.PoolError({ reason }).isRetryable
@@ -99,7 +100,8 @@ describe("isRetryable", () => {
       Exhausted: true,
       QueueFull: true,
       Suspended: true,
-      Closed: false
+      Closed: false,
+      BudgetClosed: false
     })
   })
 })
@@ -170,6 +172,7 @@ describe("a pool's own errors", () => {
         oldestLease: 5100,
         oldestLeaseTakenAt: undefined,
         lastCreateFailure: "Error: no more",
+        budget: undefined,
         heldByCaller: 0
       })
     })

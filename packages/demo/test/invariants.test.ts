@@ -43,6 +43,7 @@ const sound = {
     invalidated: 0,
     shrink: 0,
     reclaimed: 0,
+    abandoned: 0,
     released: 0,
     closed: 0
   },

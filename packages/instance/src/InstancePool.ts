@@ -15,7 +15,7 @@
  *
  * @since 0.1.0
  */
-import { InvalidOptions, Pool, PoolService } from "@effect-pools/core"
+import { type Budget, InvalidOptions, Pool, PoolService } from "@effect-pools/core"
 import type * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -89,6 +89,12 @@ export interface Options<A, E, R> {
    * seconds.
    */
   readonly closeGrace?: Duration.Input | undefined
+  /**
+   * Permits that this pool shares with others, or its share in them: a `Budget`, or one with a guaranteed `minimum` and
+   * the `weight` of an instance. A pool that needs one more than there are has others give up what lies idle, and otherwise
+   * waits its turn, like its callers. Default: none.
+   */
+  readonly budget?: Budget.Budget | Budget.Share | undefined
   /**
    * A lease held longer than this is reported, once, with the place in the code that took it. Noting that place takes
    * some microseconds per lease. Default: off. A detached instance is not a lease any more: `details.detached` of the stats

@@ -88,6 +88,10 @@ describe("options", () => {
     ],
     destroyTimeout: [[0, "must be longer than zero"]],
     closeGrace: [[NaN, "must be a duration"]],
+    budget: [
+      [5, "must be a Budget, or an object with one as `budget`"],
+      [{ minimum: 1 }, "must be a Budget, or an object with one as `budget`"]
+    ],
     leakDetection: [[0, "must be longer than zero"]],
     min: [[1, "is not known"]],
     warmCount: [[1, "is not known"]]

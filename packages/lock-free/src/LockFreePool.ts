@@ -7,7 +7,7 @@
  *
  * @since 0.1.0
  */
-import { InvalidOptions, Pool, PoolService } from "@effect-pools/core"
+import { type Budget, InvalidOptions, Pool, PoolService } from "@effect-pools/core"
 import type * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -107,6 +107,11 @@ export interface Options<A, E = never, C = undefined> {
   readonly maxWaiters?: number | undefined
   /** How long closing the pool waits for items in use; after that they are destroyed under their holders. Default 30 seconds. */
   readonly closeGrace?: Duration.Input | undefined
+  /**
+   * Permits that this pool shares with others, or its share in them: a `Budget`, or one with a guaranteed `minimum` and
+   * the `weight` of an item. A pool that needs one more than there are has others give up what lies idle. Default: none.
+   */
+  readonly budget?: Budget.Budget | Budget.Share | undefined
   /**
    * A lease held longer than this is reported, once, with the place in the code that took it; so is that place of a guard
    * that was lost. Noting it takes some microseconds per lease. Default: off, and lost guards are reported without it.

@@ -164,6 +164,8 @@ export class BrokenStore implements Store.Store<string, never> {
     }
   }
 
+  idleSince(): undefined {}
+  evict(): void {}
   replenish(): void {}
   turnedAway(): void {}
   mayOffer(): boolean {

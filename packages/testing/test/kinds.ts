@@ -63,8 +63,8 @@ class FreshStore implements Store.Store<Item, GateFailure> {
     const admission = this.#admission
     while (
       admission.lifecycle === "open" &&
-      admission.live < admission.max &&
-      admission.demanding > admission.creating + admission.idle
+      admission.demanding > admission.creating + admission.idle &&
+      admission.claim("line")
     ) {
       this.#supply.make({
         created: (value, scope, now, took) => this.#created(value, scope, now, took),
@@ -115,6 +115,14 @@ class FreshStore implements Store.Store<Item, GateFailure> {
     while (this.#spare.length > 0 && admission.idle + admission.used + admission.creating > admission.max) {
       this.#destroy(this.#spare[0]!, "shrink")
     }
+  }
+
+  idleSince(): number | undefined {
+    return this.#spare[0]?.createdAt
+  }
+
+  evict(): void {
+    if (this.#spare[0] !== undefined) this.#destroy(this.#spare[0], "reclaimed")
   }
 
   shutdown(): void {

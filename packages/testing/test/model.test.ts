@@ -102,8 +102,10 @@ const faults: ReadonlyArray<Fault> = [
     subject: changed((admission) => {
       const giveBack = admission.giveBack.bind(admission)
       const offer = admission.offer.bind(admission)
+      const idled = admission.idled.bind(admission)
       let isFailing = false
       admission.offer = (entry, now) => !isFailing && offer(entry, now)
+      admission.idled = () => (isFailing ? undefined : idled())
       admission.giveBack = (lease, exit) => {
         isFailing = Exit.isFailure(exit)
         giveBack(lease, exit)

@@ -1,4 +1,4 @@
-import { InvalidOptions, Pool } from "@effect-pools/core"
+import { Budget, InvalidOptions, Pool } from "@effect-pools/core"
 import type { ArenaBacking, ArenaMemory } from "../ArenaBacking.ts"
 import type { Options } from "../ArenaPool.ts"
 import { checkBacking, checkBoolean, checkSize } from "./options.ts"
@@ -21,6 +21,7 @@ export interface Checked<M extends ArenaMemory> {
   readonly releaseIdleAfter: number
   readonly idleTimeToLive: number
   readonly closeGrace: number
+  readonly budget: Budget.CheckedShare | undefined
   /** `Infinity` while leak detection is off. */
   readonly leakThreshold: number
 }
@@ -40,6 +41,7 @@ const fields = new Set<keyof Options<any>>([
   "releaseIdleAfter",
   "idleTimeToLive",
   "closeGrace",
+  "budget",
   "leakDetection"
 ])
 
@@ -68,9 +70,10 @@ export const checkPoolOptions = <M extends ArenaMemory>(options: Options<M>): Ch
     const rule = `must be left out: the backing "${backing.name}" cannot return pages`
     checks.refuse("releaseIdleAfter", options.releaseIdleAfter, rule)
   }
+  const size = checkSize(checks, "size", options.size)
   return {
     name,
-    size: checkSize(checks, "size", options.size),
+    size,
     backing,
     checked: checkBoolean(checks, "checked", options.checked),
     chains: checks.oneOf("overflow", options.overflow, "fail", ["fail", "chain"]) === "chain",
@@ -83,6 +86,7 @@ export const checkPoolOptions = <M extends ArenaMemory>(options: Options<M>): Ch
     releaseIdleAfter,
     idleTimeToLive: checks.millis("idleTimeToLive", options.idleTimeToLive, Infinity, forever),
     closeGrace: checks.millis("closeGrace", options.closeGrace, 30_000, { zero: true, infinity: true }),
+    budget: Budget.check(checks, options.budget, size),
     leakThreshold: checks.millis("leakDetection", options.leakDetection, Infinity, forever)
   }
 }

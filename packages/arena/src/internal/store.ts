@@ -61,7 +61,7 @@ export class ArenaStore<M extends ArenaMemory> extends SynchronousStore.Synchron
   /** Makes arenas ahead; fewer than asked for where there is no room, or where one fails. */
   prewarm(count: number): { readonly made: number; readonly failure: Cause.Cause<BackingFailed> | undefined } {
     let made = 0
-    while (made < count && this.#hasRoom) {
+    while (made < count && this.#hasRoom && this.admission.claim("ahead")) {
       const item = this.make()
       if (item === undefined) return { made, failure: this.lastFailure }
       made++

@@ -1,4 +1,4 @@
-import { InvalidOptions, Pool } from "@effect-pools/core"
+import { Budget, InvalidOptions, Pool } from "@effect-pools/core"
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -34,6 +34,7 @@ export interface Checked<A, E> {
   readonly resetTimeout: number
   readonly destroyTimeout: number
   readonly closeGrace: number
+  readonly budget: Budget.CheckedShare | undefined
   readonly isFifo: boolean
   readonly concurrency: number
   readonly check: ((connection: A) => Effect.Effect<unknown, unknown>) | undefined
@@ -68,6 +69,7 @@ const fields = new Set<keyof Options<any, any, any>>([
   "resetTimeout",
   "destroyTimeout",
   "closeGrace",
+  "budget",
   "order",
   "concurrency",
   "health",
@@ -127,6 +129,7 @@ export const checkOptions = <A, E>(options: Options<A, E, any>): Checked<A, E> =
     resetTimeout: checks.millis("resetTimeout", options.resetTimeout, 5000, forever),
     destroyTimeout: checks.millis("destroyTimeout", options.destroyTimeout, 5000, forever),
     closeGrace: checks.millis("closeGrace", options.closeGrace, 30_000, { zero: true, infinity: true }),
+    budget: Budget.check(checks, options.budget),
     isFifo: checks.oneOf("order", options.order, "lifo", ["lifo", "fifo"]) === "fifo",
     concurrency: checks.integer("concurrency", options.concurrency, 1, 1),
     check,

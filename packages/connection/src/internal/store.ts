@@ -39,7 +39,7 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
   readonly admission: Admission.Admission<A, E>
   readonly all = new Set<Connection<A>>()
   readonly creation: Creation<A, E>
-  readonly #supply: Supply.Supply<A, E>
+  readonly supply: Supply.Supply<A, E>
   readonly housekeeping: Housekeeping<A, E>
   /** Most recently returned first. */
   readonly #available = new LinkedList.LinkedList<Connection<A>>()
@@ -58,8 +58,8 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
     this.admission = admission
     this.#served = Math.min(options.concurrency, options.maxUses)
     this.#random = Context.get(context, Random.Random)
-    this.#supply = new Supply.Supply(admission, options)
-    this.creation = new Creation(admission, options, this.#supply, {
+    this.supply = new Supply.Supply(admission, options)
+    this.creation = new Creation(admission, options, this.supply, {
       created: (value, scope, now, took) => this.#created(value, scope, now, took),
       replenish: () => this.admission.serve()
     })
@@ -160,7 +160,7 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
     this.admission.idle++
     if (isNext && this.options.isFifo) this.#available.addLast(connection)
     else this.#available.addFirst(connection)
-    if (this.admission.pending > 0) this.admission.serve()
+    this.admission.idled()
   }
 
   /** Why a connection is not to be used again. */
@@ -245,14 +245,18 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
       admission.serve()
       if (admission.pending === pending) break
     }
-    while (this.#wantsConnection() && creation.mayStart(now, this.#demandsConnection())) creation.start()
+    while (this.#wantsConnection()) {
+      const isForWaiter = this.#demandsConnection()
+      if (!creation.mayStart(now, isForWaiter) || !admission.claim(isForWaiter ? "line" : "ahead")) break
+      creation.start()
+    }
   }
 
   /** Waiters for whom nothing is on its way yet. */
   #unmetDemand(): number {
     const { lifecycle, pending } = this.admission
     if (lifecycle !== "open") return 0
-    const expected = this.#validations.expected + this.#resets.expected + this.#supply.expected
+    const expected = this.#validations.expected + this.#resets.expected + this.supply.expected
     return pending - expected * this.#served
   }
 
@@ -280,8 +284,9 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
     }
     if (
       this.#validations.expected === 0 &&
-      this.#supply.expected === 0 &&
-      creation.mayStart(this.admission.clock.now(), true)
+      this.supply.expected === 0 &&
+      creation.mayStart(this.admission.clock.now(), true) &&
+      this.admission.claim("now")
     )
       creation.start()
   }
@@ -400,6 +405,7 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
         this.#putBack(connection)
       }
       this.admission.serve()
+      this.admission.idled()
       done()
     })
   }
@@ -456,7 +462,7 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
     connection.state = "destroyed"
     this.all.delete(connection)
     this.#forget(connection)
-    this.#supply.end(connection, reason)
+    this.supply.end(connection, reason)
   }
 
   #forget(connection: Connection<A>): void {
@@ -496,6 +502,20 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
       if (connection.holders === 0) yield connection
       connection = previous
     }
+  }
+
+  idleSince(): number | undefined {
+    return this.#leastRecentlyUsed()?.lastUsed
+  }
+
+  evict(): void {
+    const connection = this.#leastRecentlyUsed()
+    if (connection !== undefined) this.destroy(connection, "reclaimed")
+  }
+
+  #leastRecentlyUsed(): Connection<A> | undefined {
+    for (const connection of this.idleConnections()) if (connection.state === "idle") return connection
+    return undefined
   }
 
   shutdown(): void {

@@ -18,7 +18,8 @@ export const stateOf = (admission: Admission<any, any>): State => {
     max: admission.max,
     oldestLease: oldest === undefined ? undefined : admission.clock.now() - oldest.since,
     oldestLeaseTakenAt: oldest?.request.callSite,
-    lastCreateFailure: admission.store.lastCreateFailure()
+    lastCreateFailure: admission.store.lastCreateFailure(),
+    budget: admission.permits?.shortage
   }
 }
 

@@ -35,4 +35,9 @@ export class Refusals {
     }
     return this.#exhausted
   }
+
+  budgetClosed(budget: string): PoolError.PoolError {
+    return (this.#budgetClosed ??= PoolError.make(() => new PoolError.BudgetClosed({ pool: this.#pool.name, budget })))
+  }
+  #budgetClosed: PoolError.PoolError | undefined
 }

@@ -1,4 +1,4 @@
-import { InvalidOptions, Pool } from "@effect-pools/core"
+import { Budget, InvalidOptions, Pool } from "@effect-pools/core"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Options } from "../InstancePool.ts"
@@ -17,6 +17,7 @@ export interface Checked<A, E> {
   readonly preparedMaxAge: number
   readonly destroyTimeout: number
   readonly closeGrace: number
+  readonly budget: Budget.CheckedShare | undefined
   /** `Infinity` while leak detection is off. */
   readonly leakThreshold: number
 }
@@ -33,6 +34,7 @@ const fields = new Set<keyof Options<any, any, any>>([
   "preparedMaxAge",
   "destroyTimeout",
   "closeGrace",
+  "budget",
   "leakDetection"
 ])
 
@@ -60,6 +62,7 @@ export const checkOptions = <A, E>(options: Options<A, E, any>): Checked<A, E> =
     preparedMaxAge: checks.millis("preparedMaxAge", options.preparedMaxAge, Infinity, forever),
     destroyTimeout: checks.millis("destroyTimeout", options.destroyTimeout, 5000, forever),
     closeGrace: checks.millis("closeGrace", options.closeGrace, 30_000, { zero: true, infinity: true }),
+    budget: Budget.check(checks, options.budget),
     leakThreshold: checks.millis("leakDetection", options.leakDetection, Infinity, forever)
   }
 }

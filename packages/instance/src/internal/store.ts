@@ -115,7 +115,7 @@ export class InstanceStore<A, E> implements Store.Store<A, E> {
   // Supply -----------------------------------------------------------------------------------------------------------
 
   replenish(): void {
-    while (this.#hasRoom && this.#missing > 0) this.#build()
+    while (this.#hasRoom && this.#missing > 0 && this.admission.claim("line")) this.#build()
     if (this.#wantsPrepared()) this.#prepare()
   }
 
@@ -128,6 +128,7 @@ export class InstanceStore<A, E> implements Store.Store<A, E> {
       const until = this.admission.clock.exact() + TURN
       while (this.#wantsPrepared()) {
         if (this.admission.clock.exact() > until) return this.#prepare()
+        if (!this.admission.claim("ahead")) return
         this.#build()
       }
     })
@@ -216,6 +217,7 @@ export class InstanceStore<A, E> implements Store.Store<A, E> {
     if (this.options.preparedMaxAge !== Infinity) this.#age.set(now + this.options.preparedMaxAge)
     // Whoever it was for may have left.
     this.#retireSurplus()
+    admission.idled()
   }
 
   /** The failure is that of the first for whom it was tried: who has waited since before it began. */
@@ -302,6 +304,14 @@ export class InstanceStore<A, E> implements Store.Store<A, E> {
     this.admission.serve()
   }
 
+  idleSince(): number | undefined {
+    return this.#prepared.head?.createdAt
+  }
+
+  evict(): void {
+    if (this.#prepared.head !== undefined) this.#retire(this.#prepared.head, "reclaimed")
+  }
+
   resized(): void {
     this.#retireSurplus()
   }
@@ -325,8 +335,11 @@ export class InstanceStore<A, E> implements Store.Store<A, E> {
   // Answers ----------------------------------------------------------------------------------------------------------
 
   refusal(): Effect.Effect<never, E> | undefined {
-    const { destroying, max, pending, used } = this.admission
-    if (this.options.waits || used + pending + destroying - this.retiring < max) return undefined
+    const { destroying, idle, max, pending, permits, used } = this.admission
+    if (this.options.waits) return undefined
+    const isLeft = used + pending + destroying - this.retiring < max
+    // Of those that others use up the budget with, none may ever come back.
+    if (isLeft && (permits === undefined || idle > 0 || permits.isWithinReach)) return undefined
     return this.admission.exhausted() as Effect.Effect<never, any>
   }
 

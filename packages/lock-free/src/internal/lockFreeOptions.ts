@@ -1,4 +1,4 @@
-import { InvalidOptions, Pool, type SynchronousStore } from "@effect-pools/core"
+import { Budget, InvalidOptions, Pool, type SynchronousStore } from "@effect-pools/core"
 import * as Cause from "effect/Cause"
 import type { Options, Scale } from "../LockFreePool.ts"
 
@@ -17,6 +17,7 @@ export interface Checked<A, E> {
   readonly acquireTimeout: number
   readonly maxWaiters: number
   readonly closeGrace: number
+  readonly budget: Budget.CheckedShare | undefined
   /** `Infinity` while leak detection is off. */
   readonly leakThreshold: number
 }
@@ -33,6 +34,7 @@ const fields = new Set<keyof Options<any, any, any>>([
   "acquireTimeout",
   "maxWaiters",
   "closeGrace",
+  "budget",
   "leakDetection"
 ])
 
@@ -57,6 +59,7 @@ export const checkOptions = <A, E, C>(options: Options<A, E, C>): Checked<A, E> 
     acquireTimeout: waits ? acquireTimeout : 0,
     maxWaiters: checks.limit("maxWaiters", options.maxWaiters, Infinity, 0),
     closeGrace: checks.millis("closeGrace", options.closeGrace, 30_000, limits),
+    budget: Budget.check(checks, options.budget),
     leakThreshold: checks.millis("leakDetection", options.leakDetection, Infinity, { infinity: true })
   }
 }

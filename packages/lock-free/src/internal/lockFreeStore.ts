@@ -69,7 +69,7 @@ export class LockFreeStore<A, E> extends SynchronousStore.SynchronousStore<A, E>
   #fillATurn(): boolean {
     const { clock } = this.admission
     const until = clock.exact() + TURN
-    while (this.#isShort) {
+    while (this.#isShort && this.admission.claim("ahead")) {
       this.#makeAhead()
       if (clock.exact() > until) return true
     }

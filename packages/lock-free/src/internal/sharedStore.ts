@@ -232,6 +232,10 @@ export class SharedStore implements Store.Store<Slot, never> {
 
   resized(): void {}
 
+  /** Slots are there whether they are used or not: giving one up would free nothing. */
+  idleSince(): undefined {}
+  evict(): void {}
+
   shutdown(): void {
     this.#publish()
     if (this.options.isMaker) this.slots.close()

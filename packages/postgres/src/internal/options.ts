@@ -75,6 +75,7 @@ const poolFields = {
   resetTimeout: true,
   destroyTimeout: true,
   closeGrace: true,
+  budget: true,
   order: true,
   health: true,
   classify: true,

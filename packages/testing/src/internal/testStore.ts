@@ -16,6 +16,7 @@ class TestEntry<A> implements Lease.Entry<A>, Supply.Ending {
   readonly createdAt: number
   holder: Lease.Lease<A> | undefined = undefined
   isInvalid = false
+  idleSince = 0
 
   constructor(id: number, value: A, scope: Scope.Closeable, createdAt: number) {
     this.id = id
@@ -65,7 +66,9 @@ export class TestStore<A, E> implements Store.Store<A, E> {
     if (this.#admission.offer(entry, now)) return
     this.#admission.used--
     this.#admission.idle++
+    entry.idleSince = now
     this.#idle.push(entry)
+    this.#admission.idled()
   }
 
   // Supply -----------------------------------------------------------------------------------------------------------
@@ -73,12 +76,17 @@ export class TestStore<A, E> implements Store.Store<A, E> {
   replenish(): void {
     const { lifecycle } = this.#admission
     if (lifecycle === "draining" || lifecycle === "closed") return
-    while (this.#admission.live < this.#admission.max && this.#isWanting()) this.#create()
+    while (this.#isWanting() && this.#admission.claim(this.#isDemanded ? "line" : "ahead")) this.#create()
+  }
+
+  get #isDemanded(): boolean {
+    const { creating, demanding, lifecycle } = this.#admission
+    return lifecycle === "open" && demanding > creating
   }
 
   #isWanting(): boolean {
-    const { creating, demanding, idle, lifecycle, min, used } = this.#admission
-    if (lifecycle === "open" && demanding > creating) return true
+    const { creating, idle, min, used } = this.#admission
+    if (this.#isDemanded) return true
     // What fails is tried again only for somebody who needs it.
     return this.#supply.failures === 0 && idle + used + creating < min
   }
@@ -130,6 +138,14 @@ export class TestStore<A, E> implements Store.Store<A, E> {
     }
   }
 
+  idleSince(): number | undefined {
+    return this.#idle[0]?.idleSince
+  }
+
+  evict(): void {
+    if (this.#idle[0] !== undefined) this.#destroy(this.#idle[0], "reclaimed")
+  }
+
   shutdown(): void {
     for (const entry of Array.from(this.#idle)) this.#destroy(entry, "closed")
     this.#supply.stop()
@@ -142,8 +158,8 @@ export class TestStore<A, E> implements Store.Store<A, E> {
   // Answers ----------------------------------------------------------------------------------------------------------
 
   turnedAway(): void {
-    const { creating, lifecycle, live, max } = this.#admission
-    if (lifecycle === "open" && creating === 0 && live < max) this.#create()
+    const { creating, lifecycle } = this.#admission
+    if (lifecycle === "open" && creating === 0 && this.#admission.claim("now")) this.#create()
   }
 
   mayOffer(): boolean {

@@ -20,6 +20,7 @@ export type Answer =
   | "QueueFull"
   | "Suspended"
   | "Closed"
+  | "BudgetClosed"
   | "failure"
   | "interruption"
 

@@ -1,0 +1,277 @@
+/**
+ * Permits shared by several pools: together they never have more items than the budget has permits.
+ *
+ * **When to use**
+ *
+ * When what is limited is not one pool's: the file descriptors of a process, the connections that a server has for all its
+ * clients, memory.
+ *
+ * **What it does**
+ *
+ * - It is asked when an item is made, and told when one has ended. A lease on an item that is there costs nothing.
+ * - When it is spent, pools give up what lies idle, the least recently used first among all of them, before anybody waits.
+ * - Pools in need are served in the order in which they asked, one item at a time. A pool does not keep them waiting by
+ *   handing on to its own callers what others have waited for longer.
+ * - A pool can have a minimum that others cannot take from it.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import { hasProperty } from "effect/Predicate"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as InvalidOptions from "./InvalidOptions.ts"
+import { LocalBudget } from "./internal/localBudget.ts"
+
+const TypeId = "~@effect-pools/core/Budget"
+
+/**
+ * Where pools get their permits. {@link make} makes one for pools of this process; others may be behind this as well, such
+ * as leases on permits of a whole fleet, since whoever asks may be answered at any later time.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Budget {
+  readonly "~@effect-pools/core/Budget": typeof TypeId
+  readonly name: string
+  /** How many permits there are. */
+  readonly max: number
+  /** Enters a pool. It has its minimum from now on, as soon as others give back what they have of it. */
+  readonly join: (member: Member) => Membership
+  readonly statsUnsafe: () => BudgetStats
+}
+
+/**
+ * What a budget asks of a pool. None of these may throw.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Member {
+  readonly name: string
+  /** How many permits nobody else gets, whether it needs them or not. */
+  readonly minimum: number
+  /** How many permits an item takes. */
+  readonly weight: number
+  /** The time of its clock, in milliseconds. Members of one budget have one clock. */
+  readonly now: () => number
+  /** Since when its least recently used idle item lies idle, in milliseconds; `undefined` if it has none. */
+  readonly idleSince: () => number | undefined
+  /** Ends that item. Its permits are given back when it is gone. */
+  readonly reclaim: () => void
+  /** It has the permits now that it asked for. */
+  readonly granted: () => void
+  /** There may be permits for what it made no demand for. */
+  readonly freed: () => void
+  /** The budget has closed: there will be no more permits. */
+  readonly closed: () => void
+}
+
+/**
+ * For whom an item is to be made: see {@link Membership}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Urgency = "ahead" | "now" | "line"
+
+/**
+ * A pool's place in a budget.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Membership {
+  /** The budget has closed. */
+  readonly isClosed: boolean
+  /**
+   * Takes the permits for an item, if they are there and nobody waits for them.
+   *
+   * - `ahead`: for nobody in particular; `freed` is called when there may be some later
+   * - `now`: for somebody who does not wait; others are asked to give up an idle item
+   * - `line`: for somebody who waits; others are asked likewise, and if that is not enough, or takes time, the pool gets in
+   *   line: `granted` is called when it has the permits
+   */
+  readonly take: (urgency: Urgency) => boolean
+  /** It does not need any more what it is in line for. */
+  readonly withdraw: () => void
+  /** An item lies idle now that others may be waiting for. */
+  readonly idled: () => void
+  /** Whether an item should go to another pool rather than to a caller who has waited since this time. */
+  readonly isOwed: (since: number) => boolean
+  /** Whether there are permits for it, or idle items of others that would give them up. */
+  readonly isWithinReach: () => boolean
+  /** An item is gone. */
+  readonly give: () => void
+  /** It has no items any more, and never will. */
+  readonly leave: () => void
+}
+
+/**
+ * **Details**
+ *
+ * `free` are permits that nobody has; some of them may be others' minimum. `inLine` is how many pools wait. Of each member:
+ * `taken` permits, `minimum`, and whether it waits.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const BudgetStats = Schema.Struct({
+  name: Schema.String,
+  max: Schema.Number,
+  free: Schema.Number,
+  inLine: Schema.Number,
+  members: Schema.Array(
+    Schema.Struct({ name: Schema.String, taken: Schema.Number, minimum: Schema.Number, waits: Schema.Boolean })
+  )
+})
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface BudgetStats extends Schema.Schema.Type<typeof BudgetStats> {}
+
+/**
+ * A pool's share in a budget, as its options have it.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Share {
+  readonly budget: Budget
+  /** How many permits no other pool gets. Default 0. */
+  readonly minimum?: number | undefined
+  /** How many permits an item takes. Default 1. */
+  readonly weight?: number | undefined
+}
+
+/**
+ * A share that has been checked. For those who build pools.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface CheckedShare {
+  readonly budget: Budget
+  readonly minimum: number
+  readonly weight: number
+}
+
+/**
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options {
+  /** Its name in errors and stats. Default `budget-<n>`. */
+  readonly name?: string | undefined
+  /** How many permits there are: a whole number, at least 1. */
+  readonly max: number
+}
+
+/**
+ * @category guards
+ * @since 0.1.0
+ */
+export const isBudget = (u: unknown): u is Budget => hasProperty(u, TypeId)
+
+/**
+ * Makes a budget for pools of this process, until the surrounding scope closes.
+ *
+ * **Details**
+ *
+ * Close it after its pools: in one scope, make it before them. Pools whose budget has closed keep what they have and make
+ * nothing more: whoever would need a new item fails with the reason `BudgetClosed`.
+ *
+ * **Gotchas**
+ *
+ * Fibers that hold an item of one pool while they wait for one of another can wait for each other. Nothing can give them
+ * what they need, and their `AcquireTimeout` says who has the permits. A minimum for each pool that others are used within
+ * is a way out.
+ *
+ * **Example** (Two pools that have ten connections together)
+ *
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ConnectionPool } from "@effect-pools/connection"
+ * import { Budget } from "@effect-pools/core"
+ *
+ * const connect = Effect.succeed("connection")
+ *
+ * const program = Effect.gen(function*() {
+ *   const budget = yield* Budget.make({ name: "postgres", max: 10 })
+ *   const orders = yield* ConnectionPool.make({ acquire: connect, max: 10, budget: { budget, minimum: 2 } })
+ *   const reports = yield* ConnectionPool.make({ acquire: connect, max: 5, budget })
+ *   yield* ConnectionPool.use(orders, () => ConnectionPool.use(reports, () => Effect.void))
+ *   return yield* Budget.stats(budget)
+ * }).pipe(Effect.scoped)
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (options: Options): Effect.Effect<Budget, InvalidOptions.InvalidOptions, Scope.Scope> =>
+  Effect.flatMap(
+    InvalidOptions.check(() => {
+      const unnamed = new InvalidOptions.Checks("budget")
+      if (typeof options !== "object" || options === null)
+        return unnamed.refuse("options", options, "must be an object")
+      const name = unnamed.name(options.name, () => `budget-${++lastUnnamed}`)
+      const checks = new InvalidOptions.Checks(name)
+      checks.known(options, new Set<keyof Options>(["name", "max"]))
+      if (options.max === undefined) checks.refuse("max", options.max, "must be given")
+      return { name, max: checks.integer("max", options.max, 1, 1) }
+    }),
+    ({ max, name }) =>
+      Effect.acquireRelease(
+        Effect.sync(() => new LocalBudget(TypeId, name, max)),
+        (budget) => Effect.sync(() => budget.close())
+      )
+  )
+
+let lastUnnamed = 0
+
+/**
+ * Who has the permits at this moment.
+ *
+ * @category observation
+ * @since 0.1.0
+ */
+export const stats = (self: Budget): Effect.Effect<BudgetStats> => Effect.sync(() => self.statsUnsafe())
+
+/**
+ * Checks a pool's option `budget`. For those who build pools.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export const check = (
+  checks: InvalidOptions.Checks,
+  given: Budget | Share | undefined,
+  weight = 1
+): CheckedShare | undefined => {
+  if (given === undefined) return undefined
+  const share: Share = isBudget(given) ? { budget: given } : given
+  if (typeof share !== "object" || share === null || !isBudget(share.budget)) {
+    return checks.refuse("budget", given, "must be a Budget, or an object with one as `budget`")
+  }
+  checks.known(share, shareFields, "budget.")
+  const { budget } = share
+  const each = checks.integer("budget.weight", share.weight, weight, 1)
+  if (each > budget.max) {
+    return checks.refuse("budget.weight", each, `must not exceed what there is in all (${budget.max})`)
+  }
+  const minimum = checks.integer("budget.minimum", share.minimum, 0, 0)
+  const promised = budget.statsUnsafe().members.reduce((sum, member) => sum + member.minimum, 0)
+  if (minimum + promised > budget.max) {
+    return checks.refuse(
+      "budget.minimum",
+      minimum,
+      `must not exceed what is not promised yet (${budget.max - promised})`
+    )
+  }
+  return { budget, weight: each, minimum }
+}
+
+const shareFields = new Set<keyof Share>(["budget", "minimum", "weight"])

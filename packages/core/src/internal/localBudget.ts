@@ -1,0 +1,264 @@
+import type { Budget, BudgetStats, Member, Membership, Urgency } from "../Budget.ts"
+import { type Linked, LinkedList } from "../data/LinkedList.ts"
+
+/** The permits of one process: plain numbers, changed in the step in which pools ask and give. */
+export class LocalBudget implements Budget {
+  readonly "~@effect-pools/core/Budget": Budget["~@effect-pools/core/Budget"]
+  readonly name: string
+  readonly max: number
+  isClosed = false
+  free: number
+  /** What members have not yet of their minimums: of no use to others. */
+  #promised = 0
+  /** What is on its way back from items that were reclaimed. */
+  #returning = 0
+  readonly #members = new Set<Seat>()
+  readonly #line = new LinkedList<Seat>()
+  readonly #watching = new Set<Seat>()
+  #isServing = false
+  #serveAgain = false
+
+  constructor(typeId: Budget["~@effect-pools/core/Budget"], name: string, max: number) {
+    this["~@effect-pools/core/Budget"] = typeId
+    this.name = name
+    this.max = max
+    this.free = max
+  }
+
+  join(member: Member): Membership {
+    const seat = new Seat(this, member)
+    this.#members.add(seat)
+    this.#promised += seat.promised
+    return seat
+  }
+
+  take(seat: Seat, urgency: Urgency): boolean {
+    if (this.isClosed) return false
+    if (this.#takeNow(seat)) return true
+    switch (urgency) {
+      case "ahead":
+        this.#watching.add(seat)
+        return false
+      case "now":
+        while (this.#reclaimFor(seat)) if (this.#takeNow(seat)) return true
+        return false
+      case "line":
+        if (seat.list === undefined) {
+          seat.since = seat.member.now()
+          this.#line.addLast(seat)
+        }
+        this.#serve()
+        return false
+    }
+  }
+
+  /** If the permits are there and nobody else's. */
+  #takeNow(seat: Seat): boolean {
+    const { minimum, weight } = seat.member
+    if (!this.#canHave(seat)) return false
+    // What is its own by its minimum it need not stand in line for.
+    if (this.#line.size > 0 && seat.taken + weight > minimum) return false
+    // It may have got in line before.
+    if (seat.list !== undefined) this.#line.remove(seat)
+    this.#grant(seat)
+    return true
+  }
+
+  #canHave(seat: Seat): boolean {
+    return this.free - seat.member.weight >= this.#promised - seat.promised
+  }
+
+  #grant(seat: Seat): void {
+    this.#change(seat, seat.member.weight)
+  }
+
+  #change(seat: Seat, by: number): void {
+    this.#promised -= seat.promised
+    seat.taken += by
+    this.#promised += seat.promised
+    this.free -= by
+  }
+
+  leaveLine(seat: Seat): void {
+    if (seat.list === undefined) return
+    this.#line.remove(seat)
+    this.#serve()
+  }
+
+  give(seat: Seat): void {
+    const { weight } = seat.member
+    if (seat.taken < weight) throw new Error(`BUG: pool "${seat.member.name}" gives back more than it has taken`)
+    this.#change(seat, -weight)
+    if (seat.returning > 0) {
+      seat.returning -= weight
+      this.#returning -= weight
+    }
+    this.#serve()
+  }
+
+  leave(seat: Seat): void {
+    this.#members.delete(seat)
+    this.#watching.delete(seat)
+    this.#promised -= seat.promised
+    if (seat.list !== undefined) this.#line.remove(seat)
+    this.#serve()
+  }
+
+  isWithinReach(seat: Seat): boolean {
+    return !this.isClosed && (this.#canHave(seat) || this.#leastRecentlyUsed(seat) !== undefined)
+  }
+
+  /** Serves those in line, in order; what comes back in the middle of it is seen to in another round. */
+  #serve(): void {
+    this.#serveAgain = true
+    if (this.#isServing) return
+    this.#isServing = true
+    try {
+      while (this.#serveAgain) {
+        this.#serveAgain = false
+        this.#serveLine()
+      }
+    } finally {
+      this.#isServing = false
+    }
+  }
+
+  #serveLine(): void {
+    for (let first = this.#line.head; first !== undefined; first = this.#line.head) {
+      if (this.#canHave(first)) {
+        this.#line.remove(first)
+        this.#grant(first)
+        first.member.granted()
+      } else if (!this.#reclaimFor(first)) return
+    }
+    if (this.free <= this.#promised || this.#watching.size === 0) return
+    const watching = Array.from(this.#watching)
+    this.#watching.clear()
+    for (const seat of watching) seat.member.freed()
+  }
+
+  /** An item lies idle. */
+  idled(): void {
+    if (this.#line.size > 0) this.#serve()
+  }
+
+  /** Whether the first in line has waited for longer than since then, and this member's item would help. */
+  isOwed(seat: Seat, since: number): boolean {
+    const first = this.#line.head
+    return first !== undefined && first !== seat && first.since < since && this.#lacks(first) && seat.canGive
+  }
+
+  /** Whether this member needs more than there is and is on its way. */
+  #lacks(seat: Seat): boolean {
+    const missing = seat.member.weight - (this.free - (this.#promised - seat.promised))
+    return missing > this.#returning
+  }
+
+  /** Has an idle item given up for this member; `false` if there is none, or enough is on its way. */
+  #reclaimFor(seat: Seat): boolean {
+    if (!this.#lacks(seat)) return false
+    const victim = this.#leastRecentlyUsed(seat)
+    if (victim === undefined) return false
+    const { member } = victim
+    victim.returning += member.weight
+    this.#returning += member.weight
+    member.reclaim()
+    return true
+  }
+
+  /** Of the members that have more than their minimum, the one whose idle item has not been used for longest. */
+  #leastRecentlyUsed(asking: Seat): Seat | undefined {
+    let oldest: Seat | undefined
+    let since = Infinity
+    for (const seat of this.#members) {
+      if (seat === asking || !seat.canGive) continue
+      const idleSince = seat.member.idleSince()
+      if (idleSince === undefined || idleSince >= since) continue
+      since = idleSince
+      oldest = seat
+    }
+    return oldest
+  }
+
+  close(): void {
+    this.isClosed = true
+    for (let first = this.#line.head; first !== undefined; first = this.#line.head) this.#line.remove(first)
+    for (const seat of Array.from(this.#members)) seat.member.closed()
+  }
+
+  statsUnsafe(): BudgetStats {
+    return {
+      name: this.name,
+      max: this.max,
+      free: this.free,
+      inLine: this.#line.size,
+      members: Array.from(this.#members, ({ list, member, taken }) => ({
+        name: member.name,
+        taken,
+        minimum: member.minimum,
+        waits: list !== undefined
+      }))
+    }
+  }
+}
+
+class Seat implements Membership, Linked<Seat> {
+  readonly member: Member
+  readonly #budget: LocalBudget
+  taken = 0
+  /** Of what it has taken, that which it was asked to give up and has not given back. */
+  returning = 0
+  /** When it got in line. */
+  since = 0
+  list: LinkedList<any> | undefined = undefined
+  previous: Seat | undefined = undefined
+  next: Seat | undefined = undefined
+
+  constructor(budget: LocalBudget, member: Member) {
+    this.#budget = budget
+    this.member = member
+  }
+
+  /** What it has not of its minimum. */
+  get promised(): number {
+    return Math.max(0, this.member.minimum - this.taken)
+  }
+
+  /** Whether it has more than its minimum. */
+  get canGive(): boolean {
+    const { minimum, weight } = this.member
+    return this.taken - this.returning - weight >= minimum
+  }
+
+  get isClosed(): boolean {
+    return this.#budget.isClosed
+  }
+
+  idled(): void {
+    this.#budget.idled()
+  }
+
+  isOwed(since: number): boolean {
+    return this.#budget.isOwed(this, since)
+  }
+
+  take(urgency: Urgency): boolean {
+    return this.#budget.take(this, urgency)
+  }
+
+  withdraw(): void {
+    this.#budget.leaveLine(this)
+  }
+
+  isWithinReach(): boolean {
+    return this.#budget.isWithinReach(this)
+  }
+
+  give(): void {
+    this.#budget.give(this)
+  }
+
+  leave(): void {
+    this.#budget.leave(this)
+  }
+}

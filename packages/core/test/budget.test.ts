@@ -1,0 +1,380 @@
+import { type Admission, Budget, InvalidOptions, Pool, PoolError, SynchronousStore } from "@effect-pools/core"
+import { assert, describe, it } from "@effect/vitest"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Random from "effect/Random"
+import * as Scope from "effect/Scope"
+import { TestClock } from "effect/testing"
+import { fork } from "./fake.ts"
+
+type AnyPool = Pool.Pool<object>
+
+interface Given {
+  readonly name?: string
+  readonly max?: number
+  readonly minimum?: number
+  readonly weight?: number
+  readonly acquireTimeout?: number
+}
+
+/** A pool of objects under a budget. */
+const openPool = (budget: Budget.Budget, given: Given = {}) =>
+  Pool.open({
+    kind: "objects",
+    settings: {
+      name: given.name ?? "objects",
+      min: 0,
+      max: given.max ?? 10,
+      acquireTimeout: given.acquireTimeout ?? 1000,
+      maxWaiters: Infinity,
+      budget: { budget, minimum: given.minimum ?? 0, weight: given.weight ?? 1 }
+    },
+    closeGrace: 0,
+    store: (admission: Admission.Admission<object, never>) =>
+      new SynchronousStore.SynchronousStore<object, never>(admission, { make: () => ({}), failure: Cause.die })
+  })
+
+const hold = Effect.fnUntraced(function* (pool: AnyPool) {
+  const scope = yield* Scope.make()
+  const item = yield* Scope.provide(Pool.get(pool), scope)
+  return { item, release: Scope.close(scope, Exit.void) }
+})
+
+const reasonOf = (exit: Exit.Exit<unknown, unknown>): string | undefined => {
+  if (Exit.isSuccess(exit)) return undefined
+  const error = Cause.squash(exit.cause)
+  return error instanceof PoolError.PoolError ? error.reason._tag : String(error)
+}
+
+const sizes = (...pools: ReadonlyArray<AnyPool>) => pools.map(({ admission }) => admission.live)
+
+describe("a budget", () => {
+  it.effect("bounds its pools together", () =>
+    Effect.gen(function* () {
+      const budget = yield* Budget.make({ name: "files", max: 3 })
+      const [one, other] = [yield* openPool(budget, { name: "one" }), yield* openPool(budget, { name: "other" })]
+      const held = [yield* hold(one), yield* hold(one), yield* hold(other)]
+      const refused = yield* Effect.exit(Pool.use(other, () => Effect.void, { acquireTimeout: 0 }))
+      assert.strictEqual(reasonOf(refused), "Exhausted")
+      assert.deepStrictEqual(yield* Budget.stats(budget), {
+        name: "files",
+        max: 3,
+        free: 0,
+        inLine: 0,
+        members: [
+          { name: "one", taken: 2, minimum: 0, waits: false },
+          { name: "other", taken: 1, minimum: 0, waits: false }
+        ]
+      })
+      for (const { release } of held) yield* release
+      // What lies idle keeps its permit, until somebody needs it.
+      assert.strictEqual((yield* Budget.stats(budget)).free, 0)
+    })
+  )
+
+  it.effect("has the least recently used idle item given up, whosever it is, before anybody waits", () =>
+    Effect.gen(function* () {
+      const budget = yield* Budget.make({ max: 3 })
+      const pools = [yield* openPool(budget), yield* openPool(budget), yield* openPool(budget)] as const
+      for (const pool of [pools[1], pools[0], pools[2]]) {
+        yield* (yield* hold(pool)).release
+        yield* TestClock.adjust(10)
+      }
+      const fourth = yield* openPool(budget)
+      yield* hold(fourth)
+      assert.deepStrictEqual(sizes(...pools, fourth), [1, 0, 1, 1])
+      yield* hold(fourth)
+      assert.deepStrictEqual(sizes(...pools, fourth), [0, 0, 1, 2])
+      assert.strictEqual((yield* Pool.stats(pools[1])).destroyed.reclaimed, 1)
+      yield* hold(fourth)
+      assert.deepStrictEqual(sizes(...pools, fourth), [0, 0, 0, 3])
+    })
+  )
+
+  it.effect("serves pools in need in the order in which they asked, one item at a time", () =>
+    Effect.gen(function* () {
+      const budget = yield* Budget.make({ max: 1 })
+      const [holder, second, third] = [yield* openPool(budget), yield* openPool(budget), yield* openPool(budget)]
+      const held = yield* hold(holder)
+      const served: Array<string> = []
+      const ask = (name: string, pool: AnyPool) =>
+        fork(
+          Pool.use(pool, (item) =>
+            Effect.andThen(
+              Effect.sync(() => served.push(name)),
+              Pool.invalidate(pool, item)
+            )
+          )
+        )
+      const callers = [
+        yield* ask("2a", second),
+        yield* ask("2b", second),
+        yield* ask("3a", third),
+        yield* ask("1b", holder)
+      ]
+      assert.strictEqual((yield* Budget.stats(budget)).inLine, 3)
+      yield* Pool.invalidate(holder, held.item)
+      yield* held.release
+      yield* Effect.forEach(callers, (caller) => Fiber.join(caller))
+      assert.deepStrictEqual(
+        served,
+        ["2a", "3a", "1b", "2b"].toSorted((a, b) => served.indexOf(a) - served.indexOf(b))
+      )
+      assert.strictEqual(served[0], "2a")
+      assert.isBelow(served.indexOf("3a"), served.indexOf("2b"))
+    })
+  )
+
+  it.effect("passes on a turn that is not needed any more", () =>
+    Effect.gen(function* () {
+      const budget = yield* Budget.make({ max: 1 })
+      const [holder, left, next] = [yield* openPool(budget), yield* openPool(budget), yield* openPool(budget)]
+      const held = yield* hold(holder)
+      const leaving = yield* fork(hold(left))
+      const waiting = yield* fork(hold(next))
+      yield* Fiber.interrupt(leaving)
+      yield* Pool.invalidate(holder, held.item)
+      yield* held.release
+      yield* Fiber.join(waiting)
+      assert.deepStrictEqual(sizes(holder, left, next), [0, 0, 1])
+    })
+  )
+
+  it.effect("keeps a member's minimum for it, idle or not taken at all", () =>
+    Effect.gen(function* () {
+      const budget = yield* Budget.make({ max: 3 })
+      const safe = yield* openPool(budget, { name: "safe", minimum: 2 })
+      const greedy = yield* openPool(budget, { name: "greedy" })
+      yield* (yield* hold(safe)).release
+      yield* hold(greedy)
+      assert.strictEqual(
+        reasonOf(yield* Effect.exit(Pool.use(greedy, () => Effect.void, { acquireTimeout: 0 }))),
+        "Exhausted"
+      )
+      const waiting = yield* fork(hold(greedy))
+      // Past those who wait, as nobody else could have these.
+      yield* hold(safe)
+      yield* hold(safe)
+      assert.deepStrictEqual(sizes(safe, greedy), [2, 1])
+      assert.isUndefined(waiting.pollUnsafe())
+      yield* Fiber.interrupt(waiting)
+    })
+  )
+
+  it.effect("counts by weight, and lets nobody by who needs less than the first in line", () =>
+    Effect.gen(function* () {
+      const budget = yield* Budget.make({ max: 10 })
+      const large = yield* openPool(budget, { weight: 6 })
+      const small = yield* openPool(budget, { weight: 2 })
+      const held = [yield* hold(small), yield* hold(small), yield* hold(small)]
+      const waiting = yield* fork(hold(large))
+      yield* TestClock.adjust(1)
+      const behind = yield* fork(hold(small))
+      assert.deepInclude(yield* Budget.stats(budget), { free: 4, inLine: 2 })
+      // It came back to a pool whose own caller would like it, but has not waited as long.
+      yield* held[0]!.release
+      const first = yield* Fiber.join(waiting)
+      assert.isUndefined(behind.pollUnsafe())
+      yield* held[1]!.release
+      yield* Fiber.join(behind)
+      assert.deepInclude(yield* Budget.stats(budget), { free: 0, inLine: 0 })
+      yield* first.release
+    })
+  )
+
+  it.effect("hands on within a pool to whoever has waited longer than others elsewhere", () =>
+    Effect.gen(function* () {
+      const budget = yield* Budget.make({ max: 1 })
+      const [here, elsewhere] = [yield* openPool(budget), yield* openPool(budget)]
+      const held = yield* hold(here)
+      const first = yield* fork(hold(here))
+      yield* TestClock.adjust(1)
+      const second = yield* fork(hold(elsewhere))
+      yield* held.release
+      const next = yield* Fiber.join(first)
+      assert.strictEqual(next.item, held.item)
+      yield* next.release
+      yield* Fiber.join(second)
+      assert.deepStrictEqual(sizes(here, elsewhere), [0, 1])
+    })
+  )
+
+  it.effect("tells in a timeout who has its permits", () =>
+    Effect.gen(function* () {
+      const budget = yield* Budget.make({ name: "files", max: 2 })
+      const [a, b] = [yield* openPool(budget, { name: "a" }), yield* openPool(budget, { name: "b" })]
+      // Each has what the other needs.
+      const both = (first: AnyPool, second: AnyPool) =>
+        fork(
+          Pool.use(first, () =>
+            Effect.andThen(
+              Effect.sleep(10),
+              Pool.use(second, () => Effect.void)
+            )
+          )
+        )
+      const fibers = [yield* both(a, b), yield* both(b, a)]
+      yield* TestClock.adjust(2000)
+      const exits = yield* Effect.forEach(fibers, (fiber) => Fiber.await(fiber))
+      const failures = exits.flatMap((exit) => (Exit.isFailure(exit) ? [Cause.squash(exit.cause) as Error] : []))
+      // What the first gave back in the end was enough for the other.
+      assert.lengthOf(failures, 1)
+      assert.match(failures[0]!.message, /budget "files" has no permit to give \(max 2: a 1, b 1; 2 in line\)/)
+    })
+  )
+
+  it.effect("has nothing left of a pool that has closed", () =>
+    Effect.gen(function* () {
+      const budget = yield* Budget.make({ max: 2 })
+      const scope = yield* Scope.make()
+      const closing = yield* Scope.provide(openPool(budget, { minimum: 2 }), scope)
+      yield* hold(closing)
+      const other = yield* openPool(budget)
+      const waiting = yield* fork(hold(other))
+      yield* Scope.close(scope, Exit.void)
+      yield* Fiber.join(waiting)
+      assert.deepInclude(yield* Budget.stats(budget), {
+        free: 1,
+        members: [{ name: other.name, taken: 1, minimum: 0, waits: false }]
+      })
+    })
+  )
+
+  it.effect("that closes under its pools lets them use what they have, and no more", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const budget = yield* Scope.provide(Budget.make({ name: "files", max: 2 }), scope)
+      const [rich, poor] = [yield* openPool(budget, { name: "rich" }), yield* openPool(budget, { name: "poor" })]
+      const held = [yield* hold(rich), yield* hold(rich)]
+      const waiting = yield* fork(Effect.exit(Pool.use(poor, () => Effect.void)))
+      const patient = yield* fork(hold(rich))
+      yield* Scope.close(scope, Exit.void)
+      assert.strictEqual(reasonOf(yield* Fiber.join(waiting)), "BudgetClosed")
+      assert.strictEqual(reasonOf(yield* Effect.exit(Pool.use(poor, () => Effect.void))), "BudgetClosed")
+      yield* held[0]!.release
+      const last = yield* Fiber.join(patient)
+      const hopeful = yield* fork(Effect.exit(Pool.use(rich, () => Effect.never)))
+      for (const { item, release } of [last, held[1]!]) {
+        yield* Pool.invalidate(rich, item)
+        yield* release
+      }
+      assert.strictEqual(reasonOf(yield* Fiber.join(hopeful)), "BudgetClosed")
+      assert.deepStrictEqual(sizes(rich, poor), [0, 0])
+    })
+  )
+
+  it.effect("is refused options that make no sense", () =>
+    Effect.gen(function* () {
+      for (const options of [
+        {},
+        { max: 0 },
+        { max: 1.5 },
+        { max: NaN },
+        { max: Infinity },
+        { max: -1 },
+        { max: "3" },
+        { max: 3, maximum: 4 },
+        { max: 3, name: "" },
+        undefined
+      ]) {
+        const error = yield* Effect.flip(Effect.scoped(Budget.make(options as never)))
+        assert.instanceOf(error, InvalidOptions.InvalidOptions)
+      }
+    })
+  )
+
+  it.effect("refuses a share that could never be granted", () =>
+    Effect.gen(function* () {
+      const budget = yield* Budget.make({ max: 4 })
+      const check = (share: unknown) =>
+        InvalidOptions.check(() => Budget.check(new InvalidOptions.Checks("pool"), share as Budget.Share))
+      for (const [share, field] of [
+        [{ budget, weight: 5 }, "budget.weight"],
+        [{ budget, weight: 0 }, "budget.weight"],
+        [{ budget, weight: 1.5 }, "budget.weight"],
+        [{ budget, minimum: 5 }, "budget.minimum"],
+        [{ budget, minimum: -1 }, "budget.minimum"],
+        [{ budget, minimum: "1" }, "budget.minimum"],
+        [{ budget, maximum: 1 }, "budget.maximum"],
+        [{ budget: 4 }, "budget"],
+        [null, "budget"],
+        [4, "budget"]
+      ] as const) {
+        assert.strictEqual((yield* Effect.flip(check(share))).field, field)
+      }
+      assert.deepStrictEqual(yield* check(budget), { budget, minimum: 0, weight: 1 })
+      yield* openPool(budget, { minimum: 3 })
+      assert.strictEqual((yield* Effect.flip(check({ budget, minimum: 2 }))).field, "budget.minimum")
+      assert.deepStrictEqual(yield* check({ budget, minimum: 1, weight: 2 }), { budget, minimum: 1, weight: 2 })
+    })
+  )
+
+  it.effect(
+    "is never exceeded, and in the end is whole again, whatever its pools do",
+    () =>
+      Effect.gen(function* () {
+        for (let seed = 1; seed <= 200; seed++) yield* Random.withSeed(Effect.scoped(play), seed)
+      }),
+    60_000
+  )
+})
+
+const below = (limit: number) => Random.nextIntBetween(0, limit, { halfOpen: true })
+
+/** Random operations on three pools of different weights and minimums. */
+const play = Effect.gen(function* () {
+  const max = 6 + (yield* below(6))
+  const budget = yield* Budget.make({ max })
+  const scope = yield* Scope.make()
+  const pools: Array<AnyPool> = []
+  for (const [weight, minimum] of [
+    [1, 2],
+    [2, 0],
+    [3, 3]
+  ] as const) {
+    pools.push(
+      yield* Scope.provide(openPool(budget, { weight, minimum, max: 1 + (yield* below(6)), acquireTimeout: 50 }), scope)
+    )
+  }
+  const fibers: Array<Fiber.Fiber<unknown, unknown>> = []
+  const check = Effect.gen(function* () {
+    const { free, members } = yield* Budget.stats(budget)
+    const taken = members.reduce((sum, member) => sum + member.taken, 0)
+    assert.strictEqual(free + taken, max)
+    assert.isAtLeast(free, 0)
+    members.forEach((member, index) => assert.strictEqual(member.taken, pools[index]!.admission.live * (index + 1)))
+  })
+  for (let n = 0; n < 80; n++) {
+    const pool = pools[yield* below(3)]!
+    switch (yield* below(8)) {
+      case 0:
+        if (fibers.length > 0) yield* fork(Fiber.interrupt(fibers[yield* below(fibers.length)]!))
+        break
+      case 1:
+        yield* TestClock.adjust(yield* below(40))
+        break
+      case 2:
+        yield* Pool.resize(pool, { max: 1 + (yield* below(6)) })
+        break
+      case 3:
+        yield* pool.admission.lifecycle === "open" ? Pool.suspend(pool) : Pool.resume(pool)
+        break
+      case 4:
+        fibers.push(yield* fork(Pool.use(pool, (item) => Effect.andThen(Effect.sleep(5), Pool.invalidate(pool, item)))))
+        break
+      default:
+        fibers.push(yield* fork(Pool.use(pool, () => Effect.flatMap(below(30), Effect.sleep))))
+    }
+    yield* check
+  }
+  for (const pool of pools) yield* Pool.resume(pool)
+  yield* TestClock.adjust(1000)
+  yield* check
+  // Nobody waits for what could be had.
+  for (const { admission } of pools) assert.strictEqual(admission.pending, 0)
+  assert.strictEqual((yield* Budget.stats(budget)).inLine, 0)
+  yield* Scope.close(scope, Exit.void)
+  assert.deepInclude(yield* Budget.stats(budget), { free: max, inLine: 0, members: [] })
+})
