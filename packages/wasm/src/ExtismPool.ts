@@ -23,6 +23,7 @@ import type { ExtismError } from "./ExtismError.ts"
 import type { ExtismOutput } from "./ExtismOutput.ts"
 import { toInstanceOptions } from "./internal/extismSetup.ts"
 import type { WasmError } from "./WasmError.ts"
+import type { CompiledModule } from "./WasmInstancePool.ts"
 import type { WasmTrap } from "./WasmTrap.ts"
 
 /**
@@ -55,7 +56,8 @@ export type CallError = ExtismError | WasmTrap
  *
  * **Details**
  *
- * Variables and globals last as long as the lease. Calls of several fibers run one after the other.
+ * Variables, globals and memory last as long as the lease; blocks, in which Extism passes data, only as long as a call.
+ * Calls of several fibers run one after the other.
  *
  * After a trap, a timeout or an interruption the instance has ended: later calls fail with `InstanceEnded`, which says
  * because of what. An error that the plugin reports (`PluginError`) is no end.
@@ -66,7 +68,15 @@ export type CallError = ExtismError | WasmTrap
 export interface ExtismInstance {
   /** The names of the functions that the plugin exports. */
   readonly exports: ReadonlyArray<string>
-  /** Calls a function of the plugin. The input is empty unless given. */
+  /**
+   * Calls a function of the plugin. The input is empty unless given.
+   *
+   * **Gotchas**
+   *
+   * What the function returns is not looked at, as Extism does not: a plugin reports an error by `error_set`, and one that
+   * only returns a number other than 0 has succeeded. Functions of plugins take no parameters; those that do get nothing
+   * for them, which for an i64 is a `HostError` trap.
+   */
   readonly call: {
     (name: string, input?: string | Uint8Array): Effect.Effect<ExtismOutput, CallError>
     (
@@ -108,7 +118,12 @@ export interface HostContext {
  *
  * **Details**
  *
- * Whatever it throws ends the instance: the caller gets a `WasmTrap` of kind `HostError` with it as `cause`.
+ * Whatever it throws is thrown through the plugin. If that does not catch it, the instance ends, and the caller gets a
+ * `WasmTrap` of kind `HostError` with it as `cause`.
+ *
+ * **Gotchas**
+ *
+ * A function that waits for a call of its own plugin waits for ever: that call has its turn after the one under way.
  *
  * @category models
  * @since 0.1.0
@@ -138,7 +153,7 @@ export type ManifestWasm = { readonly name?: string | undefined; readonly hash?:
   | { readonly path: string }
   | { readonly url: string | URL }
   | { readonly response: Response }
-  | { /** A `WebAssembly.Module`. It can't have a hash. */ readonly module: object }
+  | { /** A `WebAssembly.Module`. It can't have a hash. */ readonly module: CompiledModule }
 )
 
 /**
@@ -176,7 +191,7 @@ export interface ManifestMemory {
  * @category models
  * @since 0.1.0
  */
-export type ManifestInput = Manifest | string | URL | Response | ArrayBuffer | ArrayBufferView | object
+export type ManifestInput = Manifest | string | URL | Response | ArrayBuffer | ArrayBufferView | CompiledModule
 
 /**
  * How to make a pool: the plugin, and the options of an `InstancePool`. Only `manifest` is required.
@@ -213,9 +228,10 @@ export interface Options<E = never, R = never, ME = never, MR = never> extends O
    */
   readonly callTimeout?: Duration.Input | undefined
   /**
-   * How many pages of 64 KiB the memory of each module may have: what is beyond, the plugin does not get. As much again
-   * it may have in the blocks in which Extism passes data: what is beyond is an `OutOfMemory` trap. Default: that of the
-   * manifest, or else no limit.
+   * How many pages of 64 KiB the memory of each module may have, and its tables, as in a `WasmInstancePool`: what is
+   * beyond, the plugin does not get. As much again it may have in all that Extism keeps for it: its variables, and the
+   * blocks of a call, which are the input, what functions of the host store, answers over HTTP, and what it allocates
+   * itself. What is beyond is an `OutOfMemory` trap. Default: that of the manifest, or else no limit.
    */
   readonly maxMemoryPages?: number | undefined
   /** Functions that the plugin must export, or the pool does not open. Default: none. */
@@ -245,12 +261,15 @@ export type OpenError<ME = never> = ME | InvalidOptions.InvalidOptions | ExtismE
  * export what it should, fails here. What it imports and is not given fails when an instance is built, as the functions
  * are made for each.
  *
- * What the plugin logs goes to Effect's logger.
+ * What the plugin logs goes to Effect's logger. A plugin with a thread waits until the logger has a line before it goes on.
  *
  * **Gotchas**
  *
  * A thread takes some ten milliseconds and megabytes to start: `prepare` starts some ahead. One whose building hangs is
- * ended by `createTimeout`; without a thread, nothing ends it. If a plugin with WASI traps at its start, Extism leaves two
+ * ended by `createTimeout`; without a thread, nothing ends it. A lease keeps its place until the thread has ended, shortly
+ * after its holder is done: whoever comes in between has to wait (`onExhausted: "wait"`), or fails with `Exhausted`.
+ *
+ * A plugin may have objects in the engine's own heap, which `maxMemoryPages` does not limit: see `WasmInstancePool`. If a plugin with WASI traps at its start, Extism leaves two
  * file handles to the garbage collector, unless it has a thread.
  *
  * **Example** (A plugin that is ended when it takes too long)

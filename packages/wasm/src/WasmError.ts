@@ -89,18 +89,21 @@ export class MissingExport extends Schema.TaggedError<MissingExport>("effect-poo
 }
 
 /**
- * A memory needs more pages of 64 KiB than `maxMemoryPages` allows, or has them already, as one that is imported can.
+ * A memory needs more pages of 64 KiB than its share of `maxMemoryPages`, or has them already, as one that is imported can;
+ * or a table needs as much.
  *
  * @category errors
  * @since 0.1.0
  */
 export class MemoryLimit extends Schema.TaggedError<MemoryLimit>("effect-pools/WasmError/MemoryLimit")("MemoryLimit", {
   pool: Schema.String,
+  what: Schema.Literals(["memory", "table"]),
   pages: Schema.Number,
   limit: Schema.Number
 }) {
   override get message(): string {
-    return `Pool "${this.pool}": a memory of the module has ${this.pages} pages, more than ${this.limit} (maxMemoryPages)`
+    const { limit, pages, pool, what } = this
+    return `Pool "${pool}": a ${what} of the module has ${pages} pages, more than ${limit} (maxMemoryPages)`
   }
 }
 

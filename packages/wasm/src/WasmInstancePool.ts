@@ -12,7 +12,7 @@
  * - What is wrong with a module, its imports or its exports is a typed error that names it; most is found when the pool
  *   opens.
  * - A trap is a typed error that says its kind. It ends the instance: nothing of it runs again.
- * - The memory of an instance can be limited, whatever its module says.
+ * - The memory and the tables of an instance can be limited, whatever its module says.
  *
  * The pool is an `InstancePool`, and all functions of that take it.
  *
@@ -52,8 +52,11 @@ export interface WasmInstance<X> {
    *
    * Once the guest has trapped, each call fails with that trap, and once its lease has ended with `Ended`: nothing of it
    * runs. Arguments are converted as JavaScript does it; if that fails, or there is no such function, that is a
-   * `WasmError`, and the instance is as it was. A guest with tables or tags in common with its host may fail in ways that
-   * can't be told from this: for such a one it is a trap.
+   * `WasmError`, and the instance is as it was. A guest that has tables or tags in common with its host, or is given
+   * functions of other guests, may fail in ways that can't be told from this: for such a one it is a trap.
+   *
+   * A function of the host may call the guest again. If that traps, the calls around it fail with the same trap, even if the
+   * function catches it.
    *
    * **Gotchas**
    *
@@ -127,12 +130,32 @@ export type Untyped = Readonly<Record<string, unknown>>
 export type Undeclared = Readonly<Record<string, WasmExport.WasmExport<unknown>>>
 
 /**
- * Bytes of a module, or one that is compiled already: a `WebAssembly.Module`.
+ * Bytes of a module, or one that is compiled already.
  *
  * @category models
  * @since 0.1.0
  */
-export type Source = ArrayBuffer | ArrayBufferView | object
+export type Source = ArrayBuffer | ArrayBufferView | CompiledModule
+
+/**
+ * A `WebAssembly.Module`, whose own type comes with browsers'. It has no property that would tell it from other objects;
+ * what it has not tells it from promises and arrays.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface CompiledModule {
+  readonly then?: never
+  readonly length?: never
+}
+
+/**
+ * What an instance imports, by module and name. A promise of it is not: for that there are effects.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Imports = object & { readonly then?: never }
 
 /**
  * How to make a pool: only `module` is required. The others are those of an `InstancePool`, but for `create`. The default
@@ -151,15 +174,17 @@ export interface Options<D extends WasmExport.Declarations, E = never, R = never
    * What an instance imports, by module and name: called for each, so that no two share what is behind it. What an effect
    * adds to its scope is run when the instance has ended. Default: nothing.
    */
-  readonly imports?: (() => object | Effect.Effect<object, E, R>) | undefined
+  readonly imports?: (() => Imports | Effect.Effect<Imports, E, R>) | undefined
   /**
    * What the host uses of the module, see `WasmExport`: checked when the pool opens, and the type of its instances.
    * Default: whatever it exports, without types.
    */
   readonly exports?: D | undefined
   /**
-   * How many pages of 64 KiB each memory of an instance may have; growing beyond it gives the guest -1. Needs a module in
-   * bytes. An imported memory must have a `maximum` of its own that is no greater. Default: what the module says.
+   * How many pages of 64 KiB the memory of an instance may have. Its tables may have as much again, and at least a page, at
+   * 16 bytes an entry. If there are several memories or tables, each has an equal share. Growing beyond it gives the guest
+   * -1. Needs a module in bytes. What is imported must have a `maximum` of its own that is no greater. Default: what the
+   * module says.
    */
   readonly maxMemoryPages?: number | undefined
 }
@@ -177,6 +202,10 @@ export interface Options<D extends WasmExport.Declarations, E = never, R = never
  *
  * Memory counts when the guest touches it, and is free when the engine's garbage collector finds that the instance is
  * gone, which is some time after its lease.
+ *
+ * `maxMemoryPages` does not limit the objects that a guest has in the engine's own heap, as modules compiled from Kotlin,
+ * Dart or Java do: structs, arrays and exceptions. Nothing but the heap's end does, which is the end of the process. A guest
+ * that is not trusted belongs into a worker with `resourceLimits`.
  *
  * **Example** (A plugin that doubles a price)
  *

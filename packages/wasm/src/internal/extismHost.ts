@@ -3,6 +3,7 @@ import type { HostContext, HostFunctions } from "../ExtismPool.ts"
 import { ExtismOutput } from "../ExtismOutput.ts"
 import { extismNamespace, type Value } from "./extismGuest.ts"
 import { type HttpLimits, makeHttp } from "./extismHttp.ts"
+import { isPromise } from "./isPromise.ts"
 
 /** What Extism itself gives every plugin, but for HTTP, which is given here. */
 export const extismFunctions: ReadonlySet<string> = new Set([
@@ -29,9 +30,9 @@ export const extismFunctions: ReadonlySet<string> = new Set([
   "log_error"
 ])
 
-/** Adds the functions for HTTP; those of the application come first. */
+/** Adds the functions for HTTP; those of the application come first. A namespace that is none has no functions. */
 export const withHttp = (functions: HostFunctions, pool: string, limits: HttpLimits): HostFunctions => ({
-  ...functions,
+  ...Object.fromEntries(Object.entries(functions).filter(([, group]) => typeof group === "object" && group !== null)),
   [extismNamespace]: { ...makeHttp(pool, limits), ...functions[extismNamespace] }
 })
 
@@ -69,6 +70,3 @@ export const makeContext = (parts: {
   },
   store: (content) => parts.store(typeof content === "string" ? new TextEncoder().encode(content) : content)
 })
-
-export const isPromise = (value: unknown): value is PromiseLike<unknown> =>
-  typeof value === "object" && value !== null && "then" in value && typeof value.then === "function"

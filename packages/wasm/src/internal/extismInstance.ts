@@ -1,5 +1,4 @@
 /** An instance as its holder knows it, over a guest in this thread or in one of its own. */
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
 import type * as Scope from "effect/Scope"
@@ -85,17 +84,24 @@ class Instance implements ExtismInstance {
     })
   }
 
-  call(name: string, input: string | Uint8Array = "", options?: CallOptions): Effect.Effect<ExtismOutput, any> {
-    return Effect.flatMap(this.#timeoutOf(options?.timeout), (timeout) =>
+  /** A property, so that it can be taken out of the instance. */
+  readonly call = (
+    name: string,
+    input: string | Uint8Array = "",
+    options?: CallOptions
+  ): Effect.Effect<ExtismOutput, any> =>
+    Effect.flatMap(this.#timeoutOf(options), (timeout) =>
       this.#turns.withPermit(Effect.suspend(() => this.#call(name, input, timeout)))
     )
-  }
 
-  #timeoutOf(timeout: Duration.Input | undefined): Effect.Effect<number, InvalidOptions.InvalidOptions> {
+  #timeoutOf(options: CallOptions | undefined): Effect.Effect<number, InvalidOptions.InvalidOptions> {
     const { callTimeout, pool } = this.#plan
-    if (timeout === undefined) return Effect.succeed(callTimeout)
+    if (options === undefined) return Effect.succeed(callTimeout)
     return InvalidOptions.check(() => {
       const checks = new InvalidOptions.Checks(pool)
+      checks.known(options, callOptions)
+      const { timeout } = options
+      if (timeout === undefined) return callTimeout
       const millis = checks.millis("timeout", timeout, callTimeout, { infinity: true })
       if (millis !== Infinity && !this.#guest.canEnd) {
         checks.refuse("timeout", timeout, "needs instances with threads of their own (runInWorker)")
@@ -148,6 +154,8 @@ class Instance implements ExtismInstance {
     return fail(new ExtismError.InstanceEnded({ pool: this.#plan.pool, function: name, because }))
   }
 }
+
+const callOptions: ReadonlySet<string> = new Set(["timeout"])
 
 const fail = (reason: ExtismError.ExtismErrorReason): Effect.Effect<never, ExtismError.ExtismError> =>
   Effect.fail(ExtismError.make(reason))

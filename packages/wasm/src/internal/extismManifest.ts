@@ -6,7 +6,9 @@ import * as Effect from "effect/Effect"
 import * as ExtismError from "../ExtismError.ts"
 import type { Manifest, ManifestInput, ManifestWasm } from "../ExtismPool.ts"
 import * as WasmError from "../WasmError.ts"
+import type { CompiledModule } from "../WasmInstancePool.ts"
 import type { NamedModule } from "./extismGuest.ts"
+import { isPromise } from "./isPromise.ts"
 import { limitMemory } from "./limitMemory.ts"
 import { engine, isModule } from "./webAssembly.ts"
 
@@ -17,14 +19,16 @@ export const readManifest = (pool: string, input: ManifestInput): Effect.Effect<
   Effect.gen(function* () {
     if (typeof input === "string") {
       if (/^\s*\{/.test(input)) return yield* parse(pool, input)
-      return /^(?:https?|file):\/\//.test(input)
-        ? yield* readUrl(pool, input)
-        : yield* checkManifest(pool, { wasm: [{ path: input }] })
+      if (/^(?:https?|file):\/\//.test(input)) return yield* readUrl(pool, input)
+      if (/^[a-z][a-z\d+.-]+:\/\//i.test(input)) {
+        return yield* invalid(pool, `is at a URL that is neither http, https nor file: ${input}`)
+      }
+      return yield* checkManifest(pool, { wasm: [{ path: input }] })
     }
     if (input instanceof URL) return yield* readUrl(pool, input.href)
     if (input instanceof Response) return yield* readResponse(pool, input)
     if (input instanceof ArrayBuffer || ArrayBuffer.isView(input)) return { wasm: [{ data: input }] }
-    if (isModule(input)) return { wasm: [{ module: input }] }
+    if (isModule(input)) return { wasm: [{ module: input as CompiledModule }] }
     return yield* checkManifest(pool, input)
   })
 
@@ -56,7 +60,13 @@ const parse = (pool: string, json: string): Effect.Effect<Manifest, ExtismError.
 const fields = new Set(["wasm", "config", "allowed_hosts", "allowed_paths", "timeout_ms", "memory"])
 const sources = ["data", "path", "url", "module", "response"]
 
+/** Of a module. A URL is as good as its text. */
+const texts = ["name", "hash", "path", "url"]
+
+const isText = (value: unknown): boolean => value === undefined || typeof value === "string" || value instanceof URL
+
 const checkManifest = (pool: string, manifest: unknown): Effect.Effect<Manifest, ExtismError.ExtismError> => {
+  if (isPromise(manifest)) return invalid(pool, "is a promise, where it should be an Effect of one")
   if (typeof manifest !== "object" || manifest === null) return invalid(pool, "is no object")
   const unknown = Object.keys(manifest).find((field) => !fields.has(field))
   if (unknown !== undefined) return invalid(pool, `has a field that is not known: ${unknown}`)
@@ -67,6 +77,13 @@ const checkManifest = (pool: string, manifest: unknown): Effect.Effect<Manifest,
       typeof item !== "object" || item === null || sources.filter((source) => source in item).length !== 1
   )
   if (bad >= 0) return invalid(pool, `must have exactly one of ${sources.join(", ")} in wasm[${bad}]`)
+  for (const [index, item] of wasm.entries()) {
+    const wrong = texts.find((field) => field in item && !isText(item[field as keyof ManifestWasm]))
+    if (wrong !== undefined) return invalid(pool, `has no text in wasm[${index}].${wrong}`)
+    if ("response" in item && !(item.response instanceof Response)) {
+      return invalid(pool, `has no Response in wasm[${index}].response`)
+    }
+  }
   return Effect.succeed(manifest as Manifest)
 }
 
@@ -144,12 +161,12 @@ const limit = (
     case "Limited":
       return Effect.succeed(limited.bytes)
     case "TooLarge":
-      return refuse(new WasmError.MemoryLimit({ pool, pages: limited.pages, limit: pages }))
+      return refuse(new WasmError.MemoryLimit({ pool, what: limited.what, pages: limited.pages, limit: limited.limit }))
     case "Unreadable":
       // What is no module at all, the engine can say better.
       return Effect.andThen(
         compile(pool, name, bytes),
-        notLimitable(pool, `the memories of "${name}" are not known here`)
+        notLimitable(pool, `the memories or tables of "${name}" are not known here`)
       )
   }
 }

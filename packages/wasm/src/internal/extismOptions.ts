@@ -14,7 +14,7 @@ export interface Checked {
   readonly runInWorker: boolean | undefined
 }
 
-export const checkOptions = (options: Options<any, any>, fallbackName: string | undefined): Checked => {
+export const checkOptions = (options: Options<any, any, any, any>, fallbackName: string | undefined): Checked => {
   const unnamed = new InvalidOptions.Checks("extism pool")
   if (typeof options !== "object" || options === null) return unnamed.refuse("options", options, "must be an object")
   const name = unnamed.name(options.name, () => fallbackName ?? Pool.generateName("extism"))

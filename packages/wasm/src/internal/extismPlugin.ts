@@ -2,8 +2,9 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { HostFunctions } from "../ExtismPool.ts"
 import { type Blocks, ExtismGuest, type Outcome, type Value } from "./extismGuest.ts"
-import { callFunction, isPromise, makeContext, namesOf } from "./extismHost.ts"
+import { callFunction, makeContext, namesOf } from "./extismHost.ts"
 import { type Failure, type Guest, type Plan, threw, threwInHost } from "./extismInstance.ts"
+import { isPromise } from "./isPromise.ts"
 import { kindOfTrap } from "./kindOfTrap.ts"
 
 /** Builds a plugin in this thread. */

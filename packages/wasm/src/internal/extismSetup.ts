@@ -13,6 +13,7 @@ import { loadModules, readManifest } from "./extismManifest.ts"
 import { checkOptions, settle } from "./extismOptions.ts"
 import { openPlugin } from "./extismPlugin.ts"
 import { openThread } from "./extismThread.ts"
+import { isPromise } from "./isPromise.ts"
 import { engine, kindOf } from "./webAssembly.ts"
 
 export const toInstanceOptions = <E, R, ME, MR>(
@@ -72,8 +73,9 @@ export const toInstanceOptions = <E, R, ME, MR>(
     }
     const openGuest = settings.runInWorker ? openThread : openPlugin
     const create = Effect.gen(function* () {
-      const all = withHttp(yield* effectOf<HostFunctions, E, R>(functions()), pool, settings)
-      yield* checkImports(plan, builtIn, all)
+      const given = yield* effectOf<HostFunctions, E, R>(functions())
+      const all = withHttp(given, pool, settings)
+      yield* checkImports(plan, builtIn, all, isPromise(given))
       const guest = yield* Effect.mapError(openGuest(plan, all), (failure) => toError(pool, "start", failure))
       return yield* openInstance(plan, guest)
     })
@@ -111,12 +113,18 @@ const wasiFunctions = Effect.promise(async () => {
 const checkImports = (
   { blueprint: { modules }, pool }: Plan,
   builtIn: ReadonlyMap<string, ReadonlySet<string>>,
-  functions: HostFunctions
+  functions: HostFunctions,
+  isPromised: boolean
 ): Effect.Effect<void, WasmError.WasmError> => {
   for (const { kind, module, name } of modules.flatMap((named) => engine.Module.imports(named.module))) {
     const isBuiltIn = builtIn.get(module)?.has(name) === true
     if (!isBuiltIn && !(Object.hasOwn(functions, module) && Object.hasOwn(functions[module]!, name))) {
-      return refuse(new WasmError.MissingImport({ pool, module, name, kind }))
+      const problem = "functions has given a promise, where it should give an object or an Effect of one"
+      return refuse(
+        isPromised
+          ? new WasmError.MistypedImport({ pool, module, name, kind, given: "promise", problem })
+          : new WasmError.MissingImport({ pool, module, name, kind })
+      )
     }
     const given = isBuiltIn ? "function" : kindOf(functions[module]![name])
     if (kind !== "function" || given !== "function") {

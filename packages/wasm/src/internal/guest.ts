@@ -2,13 +2,12 @@ import * as Effect from "effect/Effect"
 import { Ended, InvalidArguments, MissingExport, WasmError } from "../WasmError.ts"
 import type { WasmInstance } from "../WasmInstancePool.ts"
 import { trapKind, WasmTrap } from "../WasmTrap.ts"
-import type { Host } from "./host.ts"
+import { type Host, isGuestFunction } from "./host.ts"
 import { kindOf } from "./webAssembly.ts"
 
 /** An instance, and what has become of it. */
 export class Guest {
   readonly exports: Readonly<Record<string, unknown>>
-  trap: WasmTrap | undefined
   isEnded = false
   readonly #pool: string
   readonly #host: Host
@@ -19,25 +18,33 @@ export class Guest {
     this.#host = host
   }
 
-  call(name: string, ...args: Array<unknown>): Effect.Effect<unknown, WasmTrap | WasmError> {
-    return Effect.suspend(() => this.#call(name, args))
+  get trap(): WasmTrap | undefined {
+    return this.#host.trap
   }
 
+  /** A property, so that it can be taken out of the instance. */
+  readonly call = (name: string, ...args: Array<unknown>): Effect.Effect<unknown, WasmTrap | WasmError> =>
+    Effect.suspend(() => this.#call(name, args))
+
   #call(name: string, args: Array<unknown>): Effect.Effect<unknown, WasmTrap | WasmError> {
-    if (this.trap !== undefined) return Effect.fail(this.trap)
+    const host = this.#host
+    if (host.trap !== undefined) return Effect.fail(host.trap)
     const pool = this.#pool
     if (this.isEnded) return Effect.fail(new WasmError({ reason: new Ended({ pool, export: name }) }))
     const f = Object.hasOwn(this.exports, name) ? this.exports[name] : undefined
     if (typeof f !== "function") return Effect.fail(this.#missing(name, f))
-    const before = this.#host.calls
+    if (args.some(isGuestFunction)) host.isPartlyUnseen = true
+    const before = host.calls
     try {
-      return Effect.succeed(f(...args))
+      const result: unknown = f(...args)
+      // A function of the host has called the guest, which trapped, and has caught that.
+      return host.trap === undefined ? Effect.succeed(result) : Effect.fail(host.trap)
     } catch (error) {
-      return Effect.fail(
-        this.#isRefusal(error, before)
-          ? new WasmError({ reason: new InvalidArguments({ pool, export: name, cause: error }) })
-          : (this.trap = toTrap(error, this.#host, pool, name))
-      )
+      if (host.trap === undefined && this.#isRefusal(error, before)) {
+        return Effect.fail(new WasmError({ reason: new InvalidArguments({ pool, export: name, cause: error }) }))
+      }
+      host.trap ??= toTrap(error, host, pool, name)
+      return Effect.fail(host.trap)
     }
   }
 

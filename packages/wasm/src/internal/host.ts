@@ -1,12 +1,16 @@
+import type { WasmTrap } from "../WasmTrap.ts"
+
 /**
  * What the host lends to one instance: its functions, which are watched, so that a failure of theirs can be told from a
  * trap of the guest, and a call that came to nothing from one that ran.
  */
 export class Host {
+  /** What has ended the guest. */
+  trap: WasmTrap | undefined
   /** How often the guest has called the host. */
   calls = 0
   /** Whether the guest may run functions, or throw errors, that did not pass here. */
-  readonly isPartlyUnseen: boolean
+  isPartlyUnseen: boolean
   #thrown: { readonly error: unknown } | undefined
 
   constructor(isPartlyUnseen: boolean) {
@@ -24,12 +28,21 @@ export class Host {
     return (...args: Array<unknown>): unknown => {
       this.calls++
       try {
-        return (value as (...args: Array<unknown>) => unknown)(...args)
+        this.#endTrapped()
+        const result: unknown = (value as (...args: Array<unknown>) => unknown)(...args)
+        this.#endTrapped()
+        if (mayHoldFunctions(result)) this.isPartlyUnseen = true
+        return result
       } catch (error) {
         this.#thrown = { error }
         throw error
       }
     }
+  }
+
+  /** A guest that was called by a function of the host, and trapped, does not go on. */
+  #endTrapped(): void {
+    if (this.trap !== undefined) throw this.trap
   }
 }
 
@@ -39,3 +52,7 @@ export class Host {
  */
 export const isGuestFunction = (value: unknown): boolean =>
   typeof value === "function" && /^\d+$/.test(value.name) && String(value).includes("[native code]")
+
+/** Several results are any iterable. */
+const mayHoldFunctions = (result: unknown): boolean =>
+  isGuestFunction(result) || (typeof result === "object" && result !== null && Symbol.iterator in result)

@@ -4,6 +4,7 @@ import type { WasmTrap } from "../WasmTrap.ts"
 import { Guest, toTrap } from "./guest.ts"
 import { Host, isGuestFunction } from "./host.ts"
 import type { Program } from "./program.ts"
+import { isPromise } from "./isPromise.ts"
 import { engine, type ImportDescriptor, kindOf, pagesOf } from "./webAssembly.ts"
 
 /**
@@ -15,6 +16,12 @@ import { engine, type ImportDescriptor, kindOf, pagesOf } from "./webAssembly.ts
 export const instantiate = (program: Program, given: unknown): Effect.Effect<Guest, WasmError | WasmTrap> =>
   Effect.suspend(() => {
     const { imports, module, pool } = program
+    if (isPromise(given) && imports[0] !== undefined) {
+      const problem = "imports has given a promise, where it should give an object or an Effect of one"
+      return Effect.fail(
+        new WasmError({ reason: new MistypedImport({ pool, ...imports[0], given: "promise", problem }) })
+      )
+    }
     const found: Array<unknown> = []
     for (const descriptor of imports) {
       const import_ = find(given, descriptor)
@@ -70,12 +77,16 @@ const refuse = (
     return new MistypedImport({ pool, module, name, kind, given, problem: `it is given ${inWords(given)}` })
   }
   const pages = kind === "memory" && maxMemoryPages !== undefined ? pagesOf(value) : 0
-  return pages > (maxMemoryPages ?? 0) ? new MemoryLimit({ pool, pages, limit: maxMemoryPages! }) : undefined
+  return pages > (maxMemoryPages ?? 0)
+    ? new MemoryLimit({ pool, what: "memory", pages, limit: maxMemoryPages! })
+    : undefined
 }
 
-/** What fits by its kind, as far as can be told. A function can be wrapped, for the guest to be suspended while it runs. */
-const fits = (kind: string, given: string): boolean =>
-  kind === "global" || given === kind || (kind === "function" && given === "suspending")
+/**
+ * What fits by its kind, as far as can be told. A function that suspends the guest does not: calls don't wait, and what it
+ * throws can't be seen here.
+ */
+const fits = (kind: string, given: string): boolean => kind === "global" || given === kind
 
 const inWords = (given: string): string => (given === "null" || given === "undefined" ? given : `a ${given}`)
 

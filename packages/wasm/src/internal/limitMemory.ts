@@ -1,103 +1,213 @@
-/** What became of a module whose memories were to be limited. */
+import { concat, Reader, unsigned, Unreadable } from "./wasmBinary.ts"
+
+/** What became of a module whose memory was to be limited. */
 export type Limited =
   | { readonly _tag: "Limited"; readonly bytes: Uint8Array<ArrayBuffer> }
-  /** A memory needs more than it may have, from the beginning. */
-  | { readonly _tag: "TooLarge"; readonly pages: number }
+  /** A memory or a table needs more than its share, from the beginning. */
+  | { readonly _tag: "TooLarge"; readonly what: "memory" | "table"; readonly pages: number; readonly limit: number }
   /** These bytes are no module, or one with something in it that is not known here. */
   | { readonly _tag: "Unreadable" }
 
 /**
- * Rewrites a module so that none of its memories can grow beyond `limit` pages of 64 KiB: those it defines, and those it
- * imports, which then have to be limited too for the engine to link them. All else stays as it is, right or wrong.
+ * Rewrites a module so that its memories together never have more than `limit` pages of 64 KiB, and its tables never more
+ * entries than fit into as much again, or into one page. Each has an equal share. Those that it imports have to be limited
+ * too, for the engine to link them.
+ *
+ * Sizes of sections are written anew; all else stays as it is, right or wrong.
  */
 export const limitMemory = (module: Uint8Array, limit: number): Limited => {
   try {
-    return { _tag: "Limited", bytes: rewrite(new Reader(module), BigInt(limit)) }
+    const sections = readSections(new Reader(module))
+    const count = countOf(sections)
+    const shares: Shares = {
+      memory: share(limit, count.memory),
+      table: share(Math.max(limit, 1) * ENTRIES_PER_PAGE, count.table)
+    }
+    return { _tag: "Limited", bytes: concat([module.subarray(0, 8), ...sections.map((s) => rewrite(s, shares))]) }
   } catch (problem) {
-    if (problem instanceof TooLarge) return { _tag: "TooLarge", pages: problem.pages }
+    if (problem instanceof TooLarge) return problem.result
     if (problem instanceof Unreadable) return { _tag: "Unreadable" }
     throw problem
   }
 }
 
+type Limitable = "memory" | "table"
+
+/** The most that each may have: in pages, and in entries. */
+type Shares = Readonly<Record<Limitable, bigint>>
+
+/** An entry has up to 16 bytes: a function's has two pointers. */
+const ENTRIES_PER_PAGE = 4096
+
+const share = (all: number, count: number): bigint => BigInt(Math.floor(all / Math.max(count, 1)))
+
 class TooLarge extends Error {
-  readonly pages: number
-  constructor(pages: bigint) {
+  readonly result: Limited
+
+  constructor(what: Limitable, initial: bigint, most: bigint) {
     super()
-    this.pages = Number(pages)
+    const pages = (size: bigint) => Number(size) / (what === "table" ? ENTRIES_PER_PAGE : 1)
+    this.result = { _tag: "TooLarge", what, pages: Math.ceil(pages(initial)), limit: Math.floor(pages(most)) }
   }
 }
 
-class Unreadable extends Error {}
+// Sections -----------------------------------------------------------------------------------------------------------
 
-const rewrite = (module: Reader, limit: bigint): Uint8Array<ArrayBuffer> => {
-  const written: Array<Uint8Array> = [module.preamble()]
-  while (!module.isAtEnd) {
-    const id = module.byte()
-    const section = module.part(module.size())
-    const content =
-      id === IMPORTS ? imports(section, limit) : id === MEMORIES ? memories(section, limit) : section.rest()
-    written.push(Uint8Array.of(id), unsigned(BigInt(content.length)), content)
-  }
-  return concat(written)
+interface Section {
+  readonly id: number
+  readonly bytes: Uint8Array
 }
 
 const IMPORTS = 2
+const TABLES = 4
 const MEMORIES = 5
 
-const memories = (section: Reader, limit: bigint): Uint8Array<ArrayBuffer> => {
-  const count = section.size()
-  const written = [unsigned(BigInt(count))]
-  for (let n = 0; n < count; n++) written.push(memoryType(section, limit))
-  section.end()
-  return concat(written)
+const readSections = (module: Reader): ReadonlyArray<Section> => {
+  module.preamble()
+  const sections: Array<Section> = []
+  while (!module.isAtEnd) {
+    const id = module.byte()
+    sections.push({ id, bytes: module.part(module.size()).bytes })
+  }
+  return sections
 }
 
-const imports = (section: Reader, limit: bigint): Uint8Array<ArrayBuffer> => {
+const countOf = (sections: ReadonlyArray<Section>): Record<Limitable, number> => {
+  const count = { memory: 0, table: 0 }
+  for (const { bytes, id } of sections) {
+    const section = new Reader(bytes)
+    if (id === MEMORIES) count.memory += section.size()
+    if (id === TABLES) count.table += section.size()
+    if (id !== IMPORTS) continue
+    eachOf(section, () => {
+      const kind = importKind(section)
+      if (kind === MEMORY_IMPORT) count.memory++
+      if (kind === TABLE_IMPORT) count.table++
+      importType(section, kind)
+      return nothing
+    })
+  }
+  return count
+}
+
+const nothing = new Uint8Array()
+
+const rewrite = ({ bytes, id }: Section, shares: Shares): Uint8Array<ArrayBuffer> => {
+  const section = new Reader(bytes)
+  const content =
+    id === IMPORTS
+      ? eachOf(section, () => limitedImport(section, shares))
+      : id === TABLES
+        ? eachOf(section, () => limitedTable(section, shares.table))
+        : id === MEMORIES
+          ? eachOf(section, () => limitedMemory(section, shares.memory))
+          : bytes
+  return concat([Uint8Array.of(id), unsigned(BigInt(content.length)), content])
+}
+
+/** The section has nothing else in it. */
+const eachOf = (section: Reader, write: () => Uint8Array): Uint8Array<ArrayBuffer> => {
   const count = section.size()
   const written: Array<Uint8Array> = [unsigned(BigInt(count))]
-  for (let n = 0; n < count; n++) {
-    const start = section.at
-    section.part(section.size())
-    section.part(section.size())
-    const kind = section.byte()
-    if (kind === 2) {
-      written.push(section.since(start), memoryType(section, limit))
-      continue
-    }
-    skipImport(kind, section)
-    written.push(section.since(start))
-  }
+  for (let n = 0; n < count; n++) written.push(write())
   section.end()
   return concat(written)
 }
 
-const skipImport = (kind: number, section: Reader): void => {
+// Imports ------------------------------------------------------------------------------------------------------------
+
+const TABLE_IMPORT = 1
+const MEMORY_IMPORT = 2
+
+const importKind = (section: Reader): number => {
+  section.part(section.size())
+  section.part(section.size())
+  return section.byte()
+}
+
+const limitedImport = (section: Reader, shares: Shares): Uint8Array => {
+  const start = section.at
+  const kind = importKind(section)
+  const before = section.since(start)
+  if (kind === MEMORY_IMPORT) return concat([before, limitedMemory(section, shares.memory)])
+  if (kind === TABLE_IMPORT) return concat([before, limitedTableType(section, shares.table)])
+  importType(section, kind)
+  return section.since(start)
+}
+
+const importType = (section: Reader, kind: number): void => {
   switch (kind) {
     case 0: // A function: its type.
-      section.unsigned()
+      section.unsigned(32)
       return
-    case 1: // A table: what is in it, and its limits.
-      skipValueType(section)
+    case TABLE_IMPORT: // What is in it, and its limits.
+      valueType(section)
+      limits(section)
+      return
+    case MEMORY_IMPORT:
       limits(section)
       return
     case 3: // A global: its type, and whether it is mutable.
-      skipValueType(section)
+      valueType(section)
       section.byte()
       return
     case 4: // A tag: an attribute, and its type.
       section.byte()
-      section.unsigned()
+      section.unsigned(32)
       return
     default:
       throw new Unreadable()
   }
 }
 
-/** References have their type behind them; all else is a byte. */
-const skipValueType = (section: Reader): void => {
+/** References have a type behind them: a number with a sign, whose end is found just as well. All else is a byte. */
+const valueType = (section: Reader): void => {
   const type = section.byte()
-  if (type === 0x63 || type === 0x64) section.unsigned()
+  if (type === 0x63 || type === 0x64) section.unsigned(64)
+}
+
+// Tables -------------------------------------------------------------------------------------------------------------
+
+const limitedTable = (section: Reader, most: bigint): Uint8Array => {
+  if (section.bytes[section.at] !== 0x40) return limitedTableType(section, most)
+  const before = section.part(2).bytes
+  const type = limitedTableType(section, most)
+  const start = section.at
+  expression(section)
+  return concat([before, type, section.since(start)])
+}
+
+const limitedTableType = (section: Reader, most: bigint): Uint8Array => {
+  const start = section.at
+  valueType(section)
+  const element = section.since(start)
+  const found = limits(section)
+  return concat([element, limited("table", found, most, found.is64 ? 2n ** 64n - 1n : 2n ** 32n - 1n)])
+}
+
+/** What a table's entries are at first: a reference, in most cases. */
+const expression = (section: Reader): void => {
+  for (;;) {
+    switch (section.byte()) {
+      case 0x0b: // The end.
+        return
+      case 0x23: // A global.
+      case 0xd0: // No reference, of some type.
+      case 0xd2: // A function.
+        section.unsigned(64)
+        break
+      default:
+        throw new Unreadable()
+    }
+  }
+}
+
+// Limits -------------------------------------------------------------------------------------------------------------
+
+const limitedMemory = (section: Reader, most: bigint): Uint8Array => {
+  const found = limits(section)
+  // What addresses can reach: more is no valid maximum.
+  return limited("memory", found, most, found.is64 ? 2n ** 48n : 2n ** 16n)
 }
 
 const HAS_MAXIMUM = 1
@@ -106,6 +216,7 @@ const KNOWN_FLAGS = 7
 
 interface Limits {
   readonly flags: number
+  readonly is64: boolean
   readonly initial: bigint
   readonly maximum: bigint | undefined
 }
@@ -114,97 +225,14 @@ const limits = (section: Reader): Limits => {
   const flags = section.byte()
   // Pages of another size, for one.
   if ((flags & ~KNOWN_FLAGS) !== 0) throw new Unreadable()
-  const initial = section.unsigned()
-  return { flags, initial, maximum: (flags & HAS_MAXIMUM) === 0 ? undefined : section.unsigned() }
+  const is64 = (flags & IS_64) !== 0
+  const bits = is64 ? 64 : 32
+  const initial = section.unsigned(bits)
+  return { flags, is64, initial, maximum: (flags & HAS_MAXIMUM) === 0 ? undefined : section.unsigned(bits) }
 }
 
-const memoryType = (section: Reader, limit: bigint): Uint8Array<ArrayBuffer> => {
-  const { flags, initial, maximum } = limits(section)
-  if (initial > limit) throw new TooLarge(initial)
-  // What addresses can reach: more is no valid maximum.
-  const reach = (flags & IS_64) === 0 ? 2n ** 16n : 2n ** 48n
-  const most = maximum ?? reach
-  return concat([Uint8Array.of(flags | HAS_MAXIMUM), unsigned(initial), unsigned(most < limit ? most : limit)])
-}
-
-/** Reads what the binary format is made of. */
-class Reader {
-  readonly bytes: Uint8Array
-  at = 0
-
-  constructor(bytes: Uint8Array) {
-    this.bytes = bytes
-  }
-
-  get isAtEnd(): boolean {
-    return this.at === this.bytes.length
-  }
-
-  end(): void {
-    if (!this.isAtEnd) throw new Unreadable()
-  }
-
-  byte(): number {
-    const byte = this.bytes[this.at++]
-    if (byte === undefined) throw new Unreadable()
-    return byte
-  }
-
-  /** Of up to 64 bits, in LEB128; of signed ones it finds the end just as well. */
-  unsigned(): bigint {
-    let value = 0n
-    for (let shift = 0n; shift < 70n; shift += 7n) {
-      const byte = this.byte()
-      value |= BigInt(byte & 0x7f) << shift
-      if (byte < 0x80) return value
-    }
-    throw new Unreadable()
-  }
-
-  size(): number {
-    return Number(this.unsigned())
-  }
-
-  part(length: number): Reader {
-    const end = this.at + length
-    if (end > this.bytes.length) throw new Unreadable()
-    const part = new Reader(this.bytes.subarray(this.at, end))
-    this.at = end
-    return part
-  }
-
-  rest(): Uint8Array {
-    return this.bytes.subarray(this.at)
-  }
-
-  since(start: number): Uint8Array {
-    return this.bytes.subarray(start, this.at)
-  }
-
-  /** `\0asm` and the version of modules. */
-  preamble(): Uint8Array {
-    const { bytes } = this.part(8)
-    if (!preamble.every((byte, index) => bytes[index] === byte)) throw new Unreadable()
-    return bytes
-  }
-}
-
-const preamble = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]
-
-const unsigned = (value: bigint): Uint8Array<ArrayBuffer> => {
-  const bytes: Array<number> = []
-  let rest = value
-  for (; rest >= 0x80n; rest >>= 7n) bytes.push(Number(rest & 0x7fn) | 0x80)
-  bytes.push(Number(rest))
-  return Uint8Array.from(bytes)
-}
-
-const concat = (parts: ReadonlyArray<Uint8Array>): Uint8Array<ArrayBuffer> => {
-  const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    whole.set(part, at)
-    at += part.length
-  }
-  return whole
+const limited = (what: Limitable, { flags, initial, maximum }: Limits, most: bigint, reach: bigint): Uint8Array => {
+  if (initial > most) throw new TooLarge(what, initial, most)
+  const wanted = maximum ?? reach
+  return concat([Uint8Array.of(flags | HAS_MAXIMUM), unsigned(initial), unsigned(wanted < most ? wanted : most)])
 }

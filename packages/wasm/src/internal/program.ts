@@ -62,7 +62,7 @@ const toModule = (source: unknown, pool: string, limit: number | undefined): Eff
     case "Limited":
       return compileBytes(limited.bytes, pool)
     case "TooLarge":
-      return failure(new MemoryLimit({ pool, pages: limited.pages, limit }))
+      return failure(new MemoryLimit({ pool, what: limited.what, pages: limited.pages, limit: limited.limit }))
     case "Unreadable": {
       // What is wrong with it the engine knows best. If it finds nothing, it knows more than is known here.
       const problem = "the engine accepts something in them that is not known here"
