@@ -1,6 +1,7 @@
-import { Pool, PoolError, SynchronousLeases } from "@effect-pools/core"
+import { Lease, Pool, PoolError, SynchronousLeases } from "@effect-pools/core"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import { open } from "./fake.ts"
 
 const openLeases = Effect.fnUntraced(function* (options?: Parameters<typeof open>[0]) {
@@ -89,6 +90,26 @@ describe("leases in plain code", () => {
       assert.notStrictEqual(leases.take(), lease)
       forget()
       assert.isUndefined(leases.take().request.callSite)
+    })
+  )
+
+  it.effect("may be of a class that knows more, and end in another way than well", () =>
+    Effect.gen(function* () {
+      class Known extends Lease.Lease<string> {
+        readonly isKnown = true
+      }
+      const pool = yield* open()
+      const leases = new SynchronousLeases.SynchronousLeases(pool.admission, Known)
+      const outcomes: Array<string> = []
+      pool.admission.observer.listen((event) => {
+        if (event._tag === "LeaseReleased") outcomes.push(event.outcome)
+      })
+      const lease = leases.take()
+      assert.isTrue(lease.isKnown)
+      leases.end(lease, Exit.die("lost"))
+      assert.strictEqual(leases.takeIfAvailable(), lease)
+      leases.end(lease)
+      assert.deepStrictEqual(outcomes, ["defect", "success"])
     })
   )
 })

@@ -219,4 +219,60 @@ describe("a store in plain code", () => {
       assert.isTrue(pool.admission.hasEnded)
     })
   )
+
+  it.effect("does not hand out what its own reset has invalidated", () =>
+    Effect.gen(function* () {
+      const { destroyed, events, pool, store } = yield* open({
+        reset: (item) => {
+          store.invalidate(item)
+          return true
+        }
+      })
+      const { item, release } = yield* hold(pool)
+      yield* release
+      assert.deepStrictEqual(destroyed, [item])
+      assert.include(events, "destroyed: invalidated")
+      assert.deepInclude(yield* Pool.stats(pool), { idle: 0, used: 0, size: 0 })
+    })
+  )
+
+  for (const isClean of [true, false]) {
+    it.effect(`destroys once what ends while it is reset, and is ${isClean ? "" : "not "}clean`, () =>
+      Effect.gen(function* () {
+        const { destroyed, pool } = yield* open({
+          reset: () => {
+            Effect.runFork(pool.admission.close(0))
+            return isClean
+          }
+        })
+        const { item, release } = yield* hold(pool)
+        yield* release
+        assert.deepStrictEqual(destroyed, [item])
+        assert.deepInclude(yield* Pool.stats(pool), { state: "closed", idle: 0, used: 0, size: 0 })
+        assert.isTrue(pool.admission.hasEnded)
+      })
+    )
+  }
+
+  it.effect("ends what is made for nobody when the pool has closed meanwhile", () =>
+    Effect.gen(function* () {
+      const { destroyed, pool, store } = yield* open()
+      const item = store.make()!
+      Effect.runFork(pool.admission.close(1000))
+      store.place(item)
+      assert.deepStrictEqual(destroyed, [item.value])
+      assert.deepInclude(yield* Pool.stats(pool), { state: "closed", size: 0 })
+    })
+  )
+
+  it.effect("says why an item ends that comes back with a doom of its own", () =>
+    Effect.gen(function* () {
+      const { destroyed, events, pool, store } = yield* open()
+      const { item, release } = yield* hold(pool)
+      for (const entry of store.itemsOf(item)) entry.doom = "abandoned"
+      yield* release
+      assert.deepStrictEqual(destroyed, [item])
+      assert.include(events, "destroyed: abandoned")
+    })
+  )
 })
