@@ -26,7 +26,8 @@ import * as RpcServer from "effect/rpc/RpcServer"
  * `StartFailed`. When the lease of a worker ends that has nothing to do, `handlers` is closed and the thread exits, timers
  * or not; the pool's `exitGrace` says how long that may take.
  *
- * A failure of a handler that is declared in the group reaches the caller as it is. A defect ends the worker.
+ * A failure of a handler that is declared in the group reaches the caller as it is. A defect ends the worker, and so does a
+ * handler that is interrupted by anybody but its caller.
  *
  * **Gotchas**
  *

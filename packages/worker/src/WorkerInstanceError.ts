@@ -8,6 +8,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import { inWords } from "./internal/inWords.ts"
 
 /**
  * The worker owed an answer for longer than a call may take.
@@ -60,8 +61,12 @@ export class Exited extends Schema.TaggedError<Exited>("effect-pools/WorkerInsta
 }
 
 /**
- * Something was thrown in the worker that nobody caught, or a handler ended with a defect, or the worker has sent what
- * is no answer.
+ * Something was thrown in the worker that nobody caught, or a handler ended with a defect or interrupted itself, or the
+ * worker has sent what is no answer, or one that nobody has asked for.
+ *
+ * **Details**
+ *
+ * `cause` is what was thrown, of which long texts and large structures are cut short.
  *
  * @category errors
  * @since 0.1.0
@@ -159,5 +164,3 @@ export class WorkerInstanceError extends Schema.TaggedError<WorkerInstanceError>
     return this.reason.pool
   }
 }
-
-const inWords = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))

@@ -9,15 +9,21 @@
  * **What a worker thread isolates, and what not**
  *
  * A thread has its own heap, its own event loop and its own globals, and its end is its own: `process.exit`, an error that
- * nobody catches and an exhausted heap end the worker, not the process. It has the **same** rights as the process: files,
- * network, child processes, native addons, the process id and its signals. JavaScript that is not trusted needs more than
- * this: WebAssembly inside a worker, Node's permission model, or a process with fewer rights.
+ * nobody catches and a heap that fills up end the worker, not the process. It has the **same** rights as the process: files,
+ * network, child processes, native addons, the process id and its signals. And it can end the process: with a signal, or
+ * with a single allocation that is far larger than what is left of its heap, such as `new Array(5e7).fill(1.5)`, for which
+ * V8 gives up. JavaScript that is not trusted needs more than this: WebAssembly inside a worker, Node's permission model,
+ * or a process with fewer rights.
+ *
+ * What a worker sends is not trusted. It may answer what it was asked, once for every call and once for every part of a
+ * stream that is wanted; anything else ends it. What it answers is decoded by the schemas of its group in the process, and
+ * takes as long as they do.
  *
  * @since 0.1.0
  */
 import { InvalidOptions } from "@effect-pools/core"
 import { InstancePool } from "@effect-pools/instance"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { dual } from "effect/Function"
 import type * as Rpc from "effect/rpc/Rpc"
@@ -51,6 +57,11 @@ export type WorkerInstancePool<Rpcs extends Rpc.Any> = InstancePool.InstancePool
 /**
  * The options of an `InstancePool`, but for `create`. `name` is also what the threads are called.
  *
+ * **Gotchas**
+ *
+ * A worker's place is free when its thread is gone, a moment after its lease. By default a pool refuses who finds no place
+ * free, so that with `max: 1` one `use` right after another fails with `Exhausted`: `onExhausted: "wait"` waits for it.
+ *
  * @category options
  * @since 0.1.0
  */
@@ -67,8 +78,8 @@ export interface Options<Rpcs extends Rpc.Any> extends PoolOptions {
   readonly group: RpcGroup.RpcGroup<Rpcs>
   /**
    * The worker's module: a `file:` or `data:` URL, or a path that is absolute or begins with `./` or `../`. Or a function
-   * that makes the worker with the options it is given, for bundlers that look for `new Worker(new URL(…))`, and for what
-   * these options do not cover: with `stdout: true` and `stderr: true` added, what the worker writes goes nowhere by
+   * that returns the worker, made with the options it is given, for bundlers that look for `new Worker(new URL(…))`, and
+   * for what these options do not cover: with `stdout: true` and `stderr: true` added, what the worker writes goes nowhere by
    * itself. Otherwise it goes to the `stdout` and `stderr` of the process.
    */
   readonly spawn: URL | string | ((options: WorkerThreads.WorkerOptions) => WorkerThreads.Worker)
@@ -81,8 +92,10 @@ export interface Options<Rpcs extends Rpc.Any> extends PoolOptions {
   /** Options of Node for the worker. Default: those of the process. */
   readonly execArgv?: ReadonlyArray<string> | undefined
   /**
-   * The worker's heap, code range and stack, in megabytes. One that exceeds its heap ends with `OutOfMemory`. What is not
-   * on the heap does not count: buffers for example. Default: what Node has for a thread, which may be gigabytes.
+   * The worker's heap, code range and stack, in megabytes. One that fills its heap ends with `OutOfMemory`. What is not
+   * on the heap does not count: buffers for example. `maxOldGenerationSizeMb` must be at least 8, `stackSizeMb` at least
+   * 0.5, and `codeRangeSizeMb` at most 512: with others a worker's start may end the process. Default: what Node has for
+   * a thread, which may be gigabytes.
    */
   readonly resourceLimits?: WorkerThreads.ResourceLimits | undefined
   /**
@@ -143,7 +156,9 @@ export interface Options<Rpcs extends Rpc.Any> extends PoolOptions {
  *     spawn: new URL("./prices.worker.ts", import.meta.url),
  *     resourceLimits: { maxOldGenerationSizeMb: 64 },
  *     callTimeout: "1 second",
- *     prepare: 1
+ *     prepare: 1,
+ *     // The default is to refuse who finds all workers in use.
+ *     onExhausted: "wait"
  *   })
  *   return yield* InstancePool.use(pool, (worker) => worker.Price({ cents }))
  * }).pipe(Effect.scoped)
@@ -178,6 +193,9 @@ export const make = <Rpcs extends Rpc.Any>(
  * moment that one part was taken to the next: a slow reader costs the worker no time, and a stream may last for as long
  * as it goes on. What runs over is the end of the worker, and of all its calls.
  *
+ * `timeout` is what the pool's option may be: longer than zero, and `Infinity` for no limit. Anything else is a mistake in
+ * the program, and so a defect: `InvalidOptions`.
+ *
  * @category deadlines
  * @since 0.1.0
  */
@@ -185,9 +203,7 @@ export const withCallTimeout: {
   (timeout: Duration.Input): <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   <A, E, R>(self: Effect.Effect<A, E, R>, timeout: Duration.Input): Effect.Effect<A, E, R>
 } = dual(2, <A, E, R>(self: Effect.Effect<A, E, R>, timeout: Duration.Input): Effect.Effect<A, E, R> =>
-  Effect.suspend(() =>
-    Effect.provideService(self, CurrentCallTimeout, Duration.toMillis(Duration.fromInputUnsafe(timeout)))
-  )
+  Effect.flatMap(checkTimeout(timeout), (millis) => Effect.provideService(self, CurrentCallTimeout, millis))
 )
 
 // Services -----------------------------------------------------------------------------------------------------------
@@ -268,6 +284,13 @@ export const Service =
   }
 
 // Inside -------------------------------------------------------------------------------------------------------------
+
+const checkTimeout = (timeout: Duration.Input | undefined): Effect.Effect<number> =>
+  InvalidOptions.check(() => {
+    const checks = new InvalidOptions.Checks("", "withCallTimeout")
+    if (timeout === undefined) return checks.refuse("timeout", timeout, "must be a duration")
+    return checks.millis("timeout", timeout, Infinity, { infinity: true })
+  }).pipe(Effect.orDie)
 
 /** What a worker knows of its pool. */
 interface Home<Rpcs extends Rpc.Any> {

@@ -18,7 +18,8 @@ export const makeClient = <Rpcs extends Rpc.Any>(
   callTimeout: number
 ): Effect.Effect<RpcClient.RpcClient<Rpcs, WorkerInstanceError>, never, Rpc.MiddlewareClient<Rpcs> | Scope.Scope> =>
   Effect.gen(function* () {
-    const protocol = yield* makeProtocol(thread, callTimeout)
+    const streams = new Set<string>()
+    const protocol = yield* makeProtocol(thread, callTimeout, (rpc) => streams.has(rpc))
     const calls = (yield* Effect.provideService(RpcClient.make(group), RpcClient.Protocol, protocol)) as Record<
       string,
       Method
@@ -27,7 +28,9 @@ export const makeClient = <Rpcs extends Rpc.Any>(
     group.requests.forEach((rpc) => {
       const { _tag, successSchema } = rpc as unknown as Rpc.AnyWithProps
       const call = calls[_tag]!
-      client[_tag] = RpcSchema.isStreamSchema(successSchema) ? streaming(thread, call) : single(thread, call)
+      const isStream = RpcSchema.isStreamSchema(successSchema)
+      if (isStream) streams.add(_tag)
+      client[_tag] = isStream ? streaming(thread, call) : single(thread, call)
     })
     return client as never
   }) as never

@@ -1,9 +1,10 @@
 import { InvalidOptions, Pool } from "@effect-pools/core"
 import type { InstancePool } from "@effect-pools/instance"
 import { hasProperty } from "effect/Predicate"
-import type * as Rpc from "effect/rpc/Rpc"
+import * as Rpc from "effect/rpc/Rpc"
 import { type ResourceLimits, Worker, type WorkerOptions } from "node:worker_threads"
 import { isAbsolute } from "node:path"
+import { inspect } from "node:util"
 import type { Options, PoolOptions } from "../WorkerInstancePool.ts"
 
 /** The options after sorting; what the pool takes is checked by the pool. */
@@ -27,6 +28,7 @@ const poolFields = {
   preparedMaxAge: true,
   destroyTimeout: true,
   closeGrace: true,
+  budget: true,
   leakDetection: true
 } satisfies Record<keyof PoolOptions, true>
 
@@ -42,12 +44,13 @@ const ownFields = {
   exitGrace: true
 } satisfies Record<Exclude<keyof Options<any>, keyof PoolOptions>, true>
 
+/** In megabytes. Beyond these the engine ends the whole process when a worker starts. */
 const limitFields = {
-  maxOldGenerationSizeMb: true,
-  maxYoungGenerationSizeMb: true,
-  codeRangeSizeMb: true,
-  stackSizeMb: true
-} satisfies Record<keyof ResourceLimits, true>
+  maxOldGenerationSizeMb: { least: 8 },
+  maxYoungGenerationSizeMb: {},
+  codeRangeSizeMb: { most: 512 },
+  stackSizeMb: { least: 0.5 }
+} satisfies Record<keyof ResourceLimits, { readonly least?: number; readonly most?: number }>
 
 /** Tells the worker's options from the pool's, or throws `InvalidOptions`. */
 export const sortOptions = <Rpcs extends Rpc.Any>(options: Options<Rpcs>): Sorted => {
@@ -56,7 +59,7 @@ export const sortOptions = <Rpcs extends Rpc.Any>(options: Options<Rpcs>): Sorte
   const name = unnamed.name(options.name, () => Pool.generateName("worker"))
   const checks = new InvalidOptions.Checks(name)
   checks.known(options, new Set(Object.keys({ ...poolFields, ...ownFields })))
-  if (!hasProperty(options.group, "requests")) checks.refuse("group", options.group, "must be an RpcGroup")
+  if (!isGroup(options.group)) checks.refuse("group", options.group, "must be an RpcGroup")
   const pool = Object.entries(options).filter(([field]) => field in poolFields)
   return {
     name,
@@ -66,6 +69,9 @@ export const sortOptions = <Rpcs extends Rpc.Any>(options: Options<Rpcs>): Sorte
     pool: { ...Object.fromEntries(pool), name }
   }
 }
+
+const isGroup = (group: unknown): boolean =>
+  hasProperty(group, "requests") && group.requests instanceof Map && [...group.requests.values()].every(Rpc.isRpc)
 
 const spawnOf = (checks: InvalidOptions.Checks, options: Options<any>, name: string): (() => Worker) => {
   const workerOptions: WorkerOptions = { name, workerData: options.workerData }
@@ -78,9 +84,16 @@ const spawnOf = (checks: InvalidOptions.Checks, options: Options<any>, name: str
   if (execArgv !== undefined) workerOptions.execArgv = execArgv
   if (resourceLimits !== undefined) workerOptions.resourceLimits = resourceLimits
   const { spawn } = options
-  if (typeof spawn === "function") return () => spawn({ ...workerOptions })
+  if (typeof spawn === "function") return () => theWorker(spawn({ ...workerOptions }))
   checkScript(checks, spawn)
   return () => new Worker(spawn, workerOptions)
+}
+
+/** What `spawn` has answered with, at once: a worker that comes later would be nobody's. */
+const theWorker = (spawned: unknown): Worker => {
+  const isWorker = ["on", "postMessage", "terminate"].every((method) => hasProperty(spawned, method))
+  if (isWorker) return spawned as Worker
+  throw new TypeError(`"spawn" must return a Worker, but has returned ${inspect(spawned, { depth: 0 })}`)
 }
 
 /** What Node would refuse for every worker anew. */
@@ -126,11 +139,18 @@ const checkLimits = (
   const checked: ResourceLimits = {}
   for (const field of Object.keys(limitFields) as Array<keyof ResourceLimits>) {
     const value = limits[field]
-    if (value === undefined) continue
-    if (typeof value !== "number" || !Number.isFinite(value) || value <= 0) {
-      checks.refuse(`resourceLimits.${field}`, value, "must be a number of megabytes above zero")
-    }
-    checked[field] = value
+    if (value !== undefined) checked[field] = checkLimit(checks, field, value)
   }
   return checked
+}
+
+const checkLimit = (checks: InvalidOptions.Checks, field: keyof ResourceLimits, value: number): number => {
+  const name = `resourceLimits.${field}`
+  const { least, most }: { readonly least?: number; readonly most?: number } = limitFields[field]
+  if (typeof value !== "number" || !Number.isFinite(value) || value <= 0) {
+    checks.refuse(name, value, "must be a number of megabytes above zero")
+  }
+  if (least !== undefined && value < least) checks.refuse(name, value, `must be at least ${least} megabytes`)
+  if (most !== undefined && value > most) checks.refuse(name, value, `must be at most ${most} megabytes`)
+  return value
 }

@@ -7,7 +7,7 @@ import type { FromServerEncoded } from "effect/rpc/RpcMessage"
 import type * as RpcSerialization from "effect/rpc/RpcSerialization"
 import * as Schema from "effect/Schema"
 import { Crashed, NotSendable, WorkerInstanceError } from "../WorkerInstanceError.ts"
-import { readAnswer } from "./answer.ts"
+import { readMessage } from "./answer.ts"
 import { Calls } from "./calls.ts"
 import { CurrentCallTimeout } from "./callTimeout.ts"
 import type { Thread } from "./thread.ts"
@@ -16,7 +16,11 @@ import type { Thread } from "./thread.ts"
  * The protocol of a client that talks to exactly one thread. It is not started again: when it ends, every call fails with
  * the reason.
  */
-export const makeProtocol = (thread: Thread, callTimeout: number): Effect.Effect<RpcClient.Protocol["Service"]> =>
+export const makeProtocol = (
+  thread: Thread,
+  callTimeout: number,
+  isStream: (rpc: string) => boolean
+): Effect.Effect<RpcClient.Protocol["Service"]> =>
   RpcClient.Protocol.make((write) =>
     Effect.contextWith((context: Context.Context<never>) => {
       const fork = Effect.runForkWith(context)
@@ -31,16 +35,15 @@ export const makeProtocol = (thread: Thread, callTimeout: number): Effect.Effect
 
       thread.listen({
         received(message) {
-          const answer = readAnswer(message)
-          if (answer === undefined) return crashed(new Error("it has sent what is no answer"))
-          if (answer._tag === "defect") {
-            if (!isCloneError(answer.cause)) return crashed(answer.cause)
-            return thread.kill(new NotSendable({ pool: thread.pool, direction: "response", cause: answer.cause }))
+          const told = readMessage(message)
+          if (told === undefined) return crashed(new Error("it has sent what is no answer"))
+          if (told._tag === "defect") {
+            if (!isCloneError(told.cause)) return crashed(told.cause)
+            return thread.kill(new NotSendable({ pool: thread.pool, direction: "response", cause: told.cause }))
           }
-          if (!calls.has(answer.id)) return
-          if (answer._tag === "part") calls.answer(answer.id)
-          else calls.end(answer.id)
-          deliver(answer.response)
+          const problem = calls.receive(told)
+          if (problem !== undefined) return crashed(new Error(problem))
+          deliver(told.response)
         },
         ended(error) {
           calls.endAll()
@@ -55,10 +58,12 @@ export const makeProtocol = (thread: Thread, callTimeout: number): Effect.Effect
             const error = thread.post(withAnswer(request), transfers)
             if (error !== undefined) return Effect.fail(wrap(error))
             if (request._tag === "Request") {
-              calls.begin(request.id, request.tag, Context.get(context, CurrentCallTimeout) ?? callTimeout)
-            } else if ("requestId" in request) {
-              // The next part of a stream is asked for, or the handler is to let go.
-              calls.owe(request.requestId)
+              const timeout = Context.get(context, CurrentCallTimeout) ?? callTimeout
+              calls.begin(request.id, request.tag, isStream(request.tag), timeout)
+            } else if (request._tag === "Ack") {
+              calls.next(request.requestId)
+            } else if (request._tag === "Interrupt") {
+              calls.interrupt(request.requestId)
             }
             return Effect.void
           }),

@@ -13,6 +13,7 @@ import {
   WorkerInstanceError,
   type WorkerInstanceErrorReason
 } from "../WorkerInstanceError.ts"
+import { tame } from "./tame.ts"
 
 /** What a thread tells. Nothing is received after it has ended. */
 export interface Listener {
@@ -48,9 +49,10 @@ export class Thread {
     this.#worker = worker
     worker.on("message", (message) => this.#receive(message))
     worker.on("messageerror", (cause) => this.kill(new NotSendable({ pool, direction: "response", cause })))
-    worker.on("error", (cause) =>
+    worker.on("error", (thrown) => {
+      const cause = tame(thrown)
       this.#end(isOutOfMemory(cause) ? new OutOfMemory({ pool, cause }) : new Crashed({ pool, cause }))
-    )
+    })
     worker.on("exit", (code) => {
       this.#end(new Exited({ pool, code }))
       Deferred.doneUnsafe(this.#exited, Effect.void)
@@ -89,8 +91,10 @@ export class Thread {
 
   /** Stops it wherever it is, `while (true)` included. */
   kill(reason: WorkerInstanceErrorReason): void {
-    if (!this.#end(reason)) return
+    if (!this.#settle(reason)) return
+    // Before anybody hears of it: whatever they do, it ends.
     void this.#worker.terminate()
+    this.#tell(reason)
   }
 
   /** Its lease has ended: it answers nothing any more. */
@@ -119,18 +123,22 @@ export class Thread {
   #receive(message: unknown): void {
     if (this.error !== undefined) return
     if (Array.isArray(message) && message[0] === 1) return this.#listener?.received(message[1])
-    if (!Array.isArray(message) || message[0] !== 0) {
-      return this.kill(
-        new Crashed({ pool: this.pool, cause: new Error("it has sent what is no message of a worker's") })
-      )
+    const isReady = Array.isArray(message) && message[0] === 0 && !this.#isReady
+    if (!isReady) {
+      const cause = new Error("it has sent what is no message of a worker's")
+      return this.kill(new Crashed({ pool: this.pool, cause }))
     }
     this.#isReady = true
     this.busy = this.#isBusy
     Deferred.doneUnsafe(this.#ready, Effect.void)
   }
 
+  #end(reason: WorkerInstanceErrorReason): void {
+    if (this.#settle(reason)) this.#tell(reason)
+  }
+
   /** Whether this is what has ended it. */
-  #end(reason: WorkerInstanceErrorReason): boolean {
+  #settle(reason: WorkerInstanceErrorReason): boolean {
     if (this.error !== undefined) return false
     const { pool } = this
     this.error = new WorkerInstanceError({
@@ -138,11 +146,15 @@ export class Thread {
     })
     // Whoever waits for its exit is not to lose the process for it.
     this.#worker.ref()
-    Deferred.doneUnsafe(this.#ready, Effect.fail(this.error))
+    return true
+  }
+
+  #tell(reason: WorkerInstanceErrorReason): void {
+    const error = this.error!
+    Deferred.doneUnsafe(this.#ready, Effect.fail(error))
     if (reason._tag !== "LeaseEnded") this.onFailure?.()
     // Whoever hears of it may end the lease in the same step.
-    this.#listener?.ended(this.error)
-    return true
+    this.#listener?.ended(error)
   }
 }
 
