@@ -118,6 +118,13 @@ export class SharedSlots {
 
   /** Gives a slot back and wakes one who waits; `false` if it is not this thread's. */
   give(slot: number): boolean {
+    if (!this.giveQuietly(slot)) return false
+    this.turnstile.wakeOne()
+    return true
+  }
+
+  /** As {@link give}, but wakes nobody, which is left to the caller. */
+  giveQuietly(slot: number): boolean {
     if (!(slot >= 0 && slot < this.layout.maximum)) return false
     const at = this.#ownersAt + slot
     const before = Atomics.compareExchange(this.#words, at, this.owner | LISTED, LISTED)
@@ -126,7 +133,6 @@ export class SharedSlots {
       this.#list(slot)
     }
     if (this.#recents < this.#recent.length) this.#recent[this.#recents++] = slot
-    this.turnstile.wakeOne()
     return true
   }
 
@@ -280,6 +286,15 @@ export class SharedSlots {
     let used = 0
     for (let slot = 0; slot < this.layout.maximum; slot++) if (this.ownerOf(slot) !== undefined) used++
     return used
+  }
+
+  /** Whether so many slots are free, or may be added. Looks at each. */
+  hasFree(count: number): boolean {
+    const { maximum } = this.layout
+    for (let slot = 0, free = 0; slot < maximum; slot++) {
+      if (this.ownerOf(slot) === undefined && ++free >= count) return true
+    }
+    return false
   }
 
   /** The thread that has a slot. */

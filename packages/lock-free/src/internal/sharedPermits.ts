@@ -1,0 +1,142 @@
+import { LinkedList } from "@effect-pools/core"
+import type { SharedSlots } from "./sharedSlots.ts"
+import { ThreadSleep } from "./sharedWaiting.ts"
+
+/** One who waits for permits, until it is told of them or of the end. */
+export class PermitWaiter implements LinkedList.Linked<PermitWaiter> {
+  readonly permits: number
+  readonly served: () => void
+  readonly closed: () => void
+  list: LinkedList.LinkedList<PermitWaiter> | undefined = undefined
+  previous: PermitWaiter | undefined = undefined
+  next: PermitWaiter | undefined = undefined
+
+  constructor(permits: number, served: () => void, closed: () => void) {
+    this.permits = permits
+    this.served = served
+    this.closed = closed
+  }
+}
+
+/**
+ * One thread's part in permits that all threads share: a permit is a slot without memory. Those who wait are served in
+ * order, and nobody of this thread overtakes them.
+ */
+export class PermitLedger {
+  readonly slots: SharedSlots
+  /** The permits that this thread has, by number, as a stack. */
+  readonly #held: Int32Array
+  #holds = 0
+  readonly #waiters = new LinkedList.LinkedList<PermitWaiter>()
+  readonly #sleep: ThreadSleep
+  #isClosed = false
+
+  constructor(slots: SharedSlots, after: (millis: number, f: () => void) => () => void) {
+    this.slots = slots
+    this.#held = new Int32Array(slots.layout.maximum)
+    this.#sleep = new ThreadSleep(slots, {
+      isWanted: () => this.#waiters.size > 0 && !this.#isClosed,
+      serve: () => this.#serve(),
+      closed: () => this.close(),
+      after
+    })
+    slots.onClosed(() => this.close())
+  }
+
+  get held(): number {
+    return this.#holds
+  }
+
+  get pending(): number {
+    return this.#waiters.size
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
+  /** Takes so many permits, all or none. */
+  take(permits: number): boolean {
+    if (this.#isClosed || this.#waiters.size > 0) return false
+    return this.#takeAll(permits)
+  }
+
+  #takeAll(permits: number): boolean {
+    // Who takes some and then has to give them back hides them from others, and would be woken by itself for ever.
+    if (permits > 1 && !this.slots.hasFree(permits)) return false
+    for (let taken = 0; taken < permits; taken++) {
+      const slot = this.slots.take()
+      if (slot < 0) {
+        this.#giveLast(taken)
+        return false
+      }
+      this.#held[this.#holds++] = slot
+    }
+    this.slots.add("acquired", permits)
+    return true
+  }
+
+  /** Gives so many permits back; `false`, and nothing else, if this thread has not as many. */
+  give(permits: number): boolean {
+    if (permits > this.#holds) return false
+    this.slots.add("released", permits)
+    this.#giveLast(permits)
+    this.#serve()
+    this.#sleep.begin()
+    return true
+  }
+
+  #giveLast(permits: number): void {
+    for (let given = 0; given < permits; given++) this.slots.giveQuietly(this.#held[--this.#holds]!)
+    // Whoever has slept longest may want more than there is, and the next one less.
+    if (permits > 0 && this.slots.turnstile.isAwaited) this.slots.turnstile.wakeAll()
+  }
+
+  wait(waiter: PermitWaiter): void {
+    this.#waiters.addLast(waiter)
+    this.slots.add("pending", 1)
+    this.#sleep.begin()
+  }
+
+  /** `false` if it does not wait any more. */
+  leave(waiter: PermitWaiter): boolean {
+    if (waiter.list === undefined) return false
+    this.#remove(waiter)
+    // Whoever is next may want less.
+    this.#serve()
+    return true
+  }
+
+  #remove(waiter: PermitWaiter): void {
+    this.#waiters.remove(waiter)
+    this.slots.add("pending", -1)
+  }
+
+  #serve(): boolean {
+    let isServed = false
+    for (let first = this.#waiters.head; first !== undefined && !this.#isClosed; first = this.#waiters.head) {
+      if (!this.#takeAll(first.permits)) break
+      isServed = true
+      this.#remove(first)
+      first.served()
+    }
+    return isServed
+  }
+
+  /** Nobody of this thread gets permits any more; those who wait are told. */
+  close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    for (let first = this.#waiters.head; first !== undefined; first = this.#waiters.head) {
+      this.#remove(first)
+      first.closed()
+    }
+  }
+
+  /** This thread has no part in it any more: what it still has goes back. */
+  leaveAll(): void {
+    this.close()
+    this.#giveLast(this.#holds)
+    this.slots.leave()
+  }
+}
