@@ -1,3 +1,4 @@
+import { Budget } from "@effect-pools/core"
 import { InstancePool } from "@effect-pools/instance"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -17,12 +18,14 @@ export const makeInstances = Effect.fnUntraced(function* ({
   isQuick
 }: Effort): Effect.fn.Return<ReadonlyArray<Case>, unknown, Scope.Scope> {
   const pool = yield* InstancePool.make({ create })
+  const budgeted = yield* InstancePool.make({ create, budget: yield* Budget.make({ max: 4 }) })
   const ending = yield* InstancePool.make({ create: createEnding })
   const uses = {
     "bare factory": Effect.flatMap(create, useBody),
     "bare factory in a scope": Effect.scoped(Effect.flatMap(createEnding, useBody)),
     "InstancePool.use": InstancePool.use(pool, useBody),
-    "InstancePool.use, with a finalizer": InstancePool.use(ending, useBody)
+    "InstancePool.use, with a finalizer": InstancePool.use(ending, useBody),
+    "InstancePool.use, under a budget": InstancePool.use(budgeted, useBody)
   }
   const leases: Case = {
     name: "instance-lease",
@@ -39,7 +42,8 @@ export const makeInstances = Effect.fnUntraced(function* ({
     ],
     comparisons: [
       { name: "InstancePool.use", against: "bare factory" },
-      { name: "InstancePool.use, with a finalizer", against: "bare factory in a scope" }
+      { name: "InstancePool.use, with a finalizer", against: "bare factory in a scope" },
+      { name: "InstancePool.use, under a budget", against: "InstancePool.use" }
     ]
   }
   return [leases]
