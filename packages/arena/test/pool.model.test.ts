@@ -1,5 +1,5 @@
 /** Random commands, against the model that all kinds of pools are compared with. */
-import { ArenaPool } from "@effect-pools/arena"
+import type { ArenaPool } from "@effect-pools/arena"
 import { type Gates, ModelRun, type Subject } from "@effect-pools/testing"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"

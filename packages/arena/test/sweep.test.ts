@@ -1,4 +1,4 @@
-import { ArenaPool, BumpArena } from "@effect-pools/arena"
+import { type ArenaPool, BumpArena } from "@effect-pools/arena"
 import { InterruptSweep } from "@effect-pools/testing"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"

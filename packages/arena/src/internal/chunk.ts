@@ -71,7 +71,11 @@ export class Chunk<M extends ArenaMemory = ArenaMemory> {
 
   /** Makes it usable after a release. */
   commit(): void {
-    if (!this.isReleased) return
+    if (this.isReleased) this.#commitReleased()
+  }
+
+  /** A function of its own: one that makes a closure allocates for it also when it goes another way. */
+  #commitReleased(): void {
     attempt(this.backing, this.size, () => this.memory.commit())
     this.isReleased = false
   }
