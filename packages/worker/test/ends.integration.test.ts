@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import { WorkerInstancePool } from "@effect-pools/worker"
-import { atRest, fork, outcome, type Options, type Worker, withPool } from "./support.ts"
+import { atRest, fork, outcome, type Options, scripts, type Worker, withPool } from "./support.ts"
 
 /** In one lease: the end, what it does to the other calls of the worker, and to later ones; then that of a new lease. */
 const expectEnd = (end: (worker: Worker) => Effect.Effect<unknown, unknown>, reason: object, more: Options = {}) =>
@@ -61,30 +61,24 @@ describe("a worker ends with", () => {
     })
   )
 
-  it.live("Crashed if a handler ends with a defect", () =>
-    expectEnd((worker) => worker.Die({ message: "boom" }), { _tag: "Crashed", cause: new Error("boom") })
+  it.live("Crashed if what it throws can't be put in words", () =>
+    Effect.gen(function* () {
+      const value = { toString: 1 }
+      const crashed = {
+        _tag: "Crashed",
+        cause: value,
+        message: expect.stringContaining("the worker crashed: { toString: 1 }")
+      }
+      yield* expectEnd((worker) => worker.Throw({ value }), crashed)
+    })
   )
 
-  it.live("Crashed if it sends what is no answer", () =>
+  it.live("Crashed if it floods the process, before its call runs over its time", () =>
     Effect.gen(function* () {
-      const forged: ReadonlyArray<unknown> = [
-        null,
-        "ready",
-        [],
-        [2],
-        [1],
-        [1, null],
-        [1, { _tag: "Exit" }],
-        [1, { _tag: "Other", requestId: 1 }],
-        [1, { _tag: "Defect" }]
-      ]
-      yield* withPool({ max: 3, onExhausted: "wait" }, (pool) => {
-        const expectCrash = Effect.fnUntraced(function* (message: unknown) {
-          const end = yield* outcome(InstancePool.use(pool, (worker) => worker.Forge({ message })))
-          expect({ message, end }).toMatchObject({ message, end: { _tag: "Crashed" } })
-        })
-        return Effect.forEach(forged, expectCrash, { concurrency: 3 })
-      })
+      const crashed = { _tag: "Crashed" }
+      const ofNobody = [1, { _tag: "Chunk", requestId: "nobody", values: [1] }]
+      yield* expectEnd((worker) => worker.Flood({ message: ofNobody }), crashed)
+      yield* expectEnd((worker) => worker.Flood({ message: [0] }), crashed)
     })
   )
 
@@ -92,7 +86,20 @@ describe("a worker ends with", () => {
     Effect.gen(function* () {
       const value = { call: () => 1 }
       yield* expectEnd((worker) => worker.Echo({ value }), { _tag: "NotSendable", direction: "request" })
-      yield* expectEnd((worker) => worker.Unsendable(), { _tag: "NotSendable", direction: "response" })
+    })
+  )
+
+  it.live("the end that its handlers bring about", () =>
+    withPool({ spawn: scripts.sandbox, max: 1, onExhausted: "wait" }, (pool) => {
+      const endOf = (end: (worker: Worker) => Effect.Effect<unknown, unknown>) => outcome(InstancePool.use(pool, end))
+      return Effect.gen(function* () {
+        const defect = { toString: 1 }
+        expect(yield* endOf((worker) => worker.Die({ defect }))).toMatchObject({ _tag: "Crashed", cause: defect })
+        const cause = new Error("a call was interrupted, and not by its caller")
+        expect(yield* endOf((worker) => worker.GiveUp())).toMatchObject({ _tag: "Crashed", cause })
+        const response = { _tag: "NotSendable", direction: "response" }
+        expect(yield* endOf((worker) => worker.Unsendable())).toMatchObject(response)
+      })
     })
   )
 })

@@ -26,6 +26,10 @@ export class FakeWorker extends EventEmitter {
     this.emit("message", [0])
   }
 
+  say(message: unknown): void {
+    this.emit("message", [1, message])
+  }
+
   exit(code: number): void {
     this.emit("exit", code)
   }
@@ -45,7 +49,7 @@ export class ObligingWorker extends FakeWorker {
     if (kind === 1) return queueMicrotask(() => this.exit(0))
     if (isTagged(request, "Request")) this.#answer(request as unknown as RequestEncoded)
     // The rest of a stream.
-    if (isTagged(request, "Ack")) this.#say({ ...request, _tag: "Exit", exit: { _tag: "Success" } })
+    if (isTagged(request, "Ack")) this.#say({ ...request, _tag: "Exit", exit: { _tag: "Success", value: undefined } })
   }
 
   #answer({ id, tag }: RequestEncoded): void {

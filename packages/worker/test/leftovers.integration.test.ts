@@ -13,7 +13,7 @@ import { atRest, fork, outcome, scripts, until, type Worker as Client, withPool 
 const track = () => {
   const spawned: Array<Worker> = []
   const spawn = (options: WorkerOptions): Worker => {
-    const worker = new Worker(scripts.sandbox, options)
+    const worker = new Worker(scripts.light, options)
     spawned.push(worker)
     return worker
   }

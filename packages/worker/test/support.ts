@@ -15,16 +15,17 @@ export type Options = Partial<WorkerInstancePool.Options<Calls>>
 
 /** The modules of the tests' workers and programs. */
 export const scripts = {
+  light: new URL("./fixtures/light.worker.ts", import.meta.url),
   sandbox: new URL("./fixtures/sandbox.worker.ts", import.meta.url),
   broken: new URL("./fixtures/broken.worker.ts", import.meta.url),
   handlers: new URL("./fixtures/handlers.worker.ts", import.meta.url),
   program: new URL("./fixtures/program.ts", import.meta.url)
 }
 
-/** The options of a pool of sandboxes. Starting one may take seconds on a busy machine. */
+/** The options of a pool of sandboxes. On a busy machine starting one may take seconds where it is not a light one. */
 export const options: WorkerInstancePool.Options<Calls> = {
   group: Sandbox,
-  spawn: scripts.sandbox,
+  spawn: scripts.light,
   // Not what the test runner was started with.
   execArgv: [],
   acquireTimeout: "50 seconds",
