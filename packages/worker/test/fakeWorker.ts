@@ -49,7 +49,7 @@ export class ObligingWorker extends FakeWorker {
     if (kind === 1) return queueMicrotask(() => this.exit(0))
     if (isTagged(request, "Request")) this.#answer(request as unknown as RequestEncoded)
     // The rest of a stream.
-    if (isTagged(request, "Ack")) this.#say({ ...request, _tag: "Exit", exit: { _tag: "Success", value: undefined } })
+    if (isTagged(request, "Ack")) this.#say({ ...request, _tag: "Exit", exit: { _tag: "Success", value: null } })
   }
 
   #answer({ id, tag }: RequestEncoded): void {

@@ -294,7 +294,7 @@ describe("a stream", () => {
           yield* settle
         }
       }
-      worker.say({ _tag: "Exit", requestId: id, exit: { _tag: "Success", value: undefined } })
+      worker.say({ _tag: "Exit", requestId: id, exit: { _tag: "Success", value: null } })
       yield* TestClock.adjust("1 hour")
       expect(yield* Fiber.join(reading)).toBe(9)
       expect(worker.terminated).toBe(false)
