@@ -21,11 +21,19 @@ const modules: ReadonlyArray<readonly [what: string, limit: number, text: string
   ["numbers of several bytes", 1000, `(module (memory 200 60000))`, `(module (memory 200 1000))`],
   ["a limit beyond all addresses", 2 ** 40, `(module (memory 1))`, `(module (memory 1 65536))`],
   [
-    "several memories",
-    3,
+    "several memories, which share it",
+    10,
     `(module (memory 1) (memory 2 9) (memory 0 2))`,
     `(module (memory 1 3) (memory 2 3) (memory 0 2))`
   ],
+  [
+    "tables, which share as much again",
+    2,
+    `(module (memory 1) (table 1 funcref) (table 0 9 externref) (table 3 9999999 externref))`,
+    `(module (memory 1 2) (table 1 2730 funcref) (table 0 9 externref) (table 3 2730 externref))`
+  ],
+  ["a table, and may have no memory", 0, `(module (table 1 funcref))`, `(module (table 1 4096 funcref))`],
+  ["a table, and no limit to speak of", 2 ** 40, `(module (table 1 funcref))`, `(module (table 1 0xffffffff funcref))`],
   ["shared memory", 3, `(module (memory 1 9 shared))`, `(module (memory 1 3 shared))`],
   ["memory of 64 bits", 3, `(module (memory i64 1))`, `(module (memory i64 1 3))`],
   [
@@ -36,11 +44,11 @@ const modules: ReadonlyArray<readonly [what: string, limit: number, text: string
   ],
   [
     "imports of every kind",
-    3,
+    6,
     `(module (import "a" "f" (func (param i32))) (import "a" "t" (table 1 funcref)) (import "a" "u" (table 1 2 externref))
       (import "a" "m" (memory 1)) (import "a" "n" (memory 1 9 shared)) (import "a" "g" (global (mut i64)))
       (import "a" "h" (global externref)) (import "a" "e" (tag (param i32))))`,
-    `(module (import "a" "f" (func (param i32))) (import "a" "t" (table 1 funcref)) (import "a" "u" (table 1 2 externref))
+    `(module (import "a" "f" (func (param i32))) (import "a" "t" (table 1 12288 funcref)) (import "a" "u" (table 1 2 externref))
       (import "a" "m" (memory 1 3)) (import "a" "n" (memory 1 3 shared)) (import "a" "g" (global (mut i64)))
       (import "a" "h" (global externref)) (import "a" "e" (tag (param i32))))`
   ],
@@ -48,7 +56,7 @@ const modules: ReadonlyArray<readonly [what: string, limit: number, text: string
     "all else",
     2,
     `(module (memory 1) (data (i32.const 3) "x") (table 1 funcref) (func $f (export "run")) (elem (i32.const 0) $f) (start $f))`,
-    `(module (memory 1 2) (data (i32.const 3) "x") (table 1 funcref) (func $f (export "run")) (elem (i32.const 0) $f) (start $f))`
+    `(module (memory 1 2) (data (i32.const 3) "x") (table 1 8192 funcref) (func $f (export "run")) (elem (i32.const 0) $f) (start $f))`
   ]
 ]
 
@@ -77,6 +85,14 @@ describe("a module whose memory is limited", () => {
     }
   })
 
+  it("may say what its tables have in them at first", () => {
+    // (table 1 funcref (ref.func 0)), after a type and a function; the rest of its code does not matter here.
+    const before = [...section(1, [1, 0x60, 0, 0]), ...section(3, [1, 0])]
+    const table = (...limits: Array<number>) =>
+      Uint8Array.from([...header, ...before, ...section(4, [1, 0x40, 0, 0x70, ...limits, 0xd2, 0, 0x0b])])
+    assert.deepStrictEqual(limited(table(0, 1), 1), table(1, 1, 0x80, 0x20))
+  })
+
   it("may write numbers longer than need be", () => {
     const long = Uint8Array.from([...header, 5, 0x85, 0x80, 0x00, 0x81, 0x00, 0, 0x81, 0x00])
     assert.deepStrictEqual(limited(long, 3), fromText(`(module (memory 1 3))`))
@@ -98,7 +114,16 @@ describe("a module whose memory is limited", () => {
       `(module (memory i64 4))`,
       `(module (import "a" "b" (memory 4)))`
     ]) {
-      assert.deepStrictEqual(limitMemory(fromText(text), 3), { _tag: "TooLarge", pages: 4 })
+      const limit = text.includes("(memory 1)") ? 6 : 3
+      assert.deepStrictEqual(limitMemory(fromText(text), limit), {
+        _tag: "TooLarge",
+        what: "memory",
+        pages: 4,
+        limit: 3
+      })
+    }
+    for (const text of [`(module (table 12289 funcref))`, `(module (import "a" "b" (table 12289 externref)))`]) {
+      assert.deepStrictEqual(limitMemory(fromText(text), 3), { _tag: "TooLarge", what: "table", pages: 4, limit: 3 })
     }
   })
 })
@@ -114,6 +139,11 @@ describe("bytes that can't be read", () => {
     "have fewer memories than they say": [...header, ...section(5, [2, 0, 1])],
     "have more in them than memories": [...header, ...section(5, [1, 0, 1, 0])],
     "have memories of an unknown kind": [...header, ...section(5, [1, 8, 1, 16])],
+    "have a length of six bytes": [...header, 5, 0x83, 0x80, 0x80, 0x80, 0x80, 0, 1, 0, 1],
+    "have a length of more than 32 bits": [...header, 5, 0x83, 0x80, 0x80, 0x80, 0x10, 1, 0, 1],
+    "have more pages than 32 bits can say": [...header, ...section(5, [1, 0, 0x81, 0x80, 0x80, 0x80, 0x80, 0])],
+    "have tables of an unknown kind": [...header, ...section(4, [1, 0x70, 8, 1, 16])],
+    "have tables of what takes long to say": [...header, ...section(4, [1, 0x40, 0, 0x70, 0, 1, 0x41, 0, 0x0b])],
     "import what is not known": [...header, ...section(2, [1, 1, 0x61, 1, 0x62, 9, 0])],
     "have more in them than imports": [...header, ...section(2, [0, 0])]
   }
@@ -130,13 +160,13 @@ describe("bytes with a wrong bit", () => {
       globalThis as unknown as { readonly WebAssembly: { validate: (bytes: Uint8Array) => boolean } }
     ).WebAssembly
     const module = fromText(`(module (import "a" "f" (func)) (import "a" "t" (table 1 funcref))
-      (import "a" "m" (memory 1)) (import "a" "g" (global i64)) (memory 1) (memory 2 9) (data (i32.const 3) "x")
+      (import "a" "m" (memory 1)) (import "a" "g" (global i64)) (table 3 funcref) (memory 1) (memory 2 9) (data (i32.const 3) "x")
       (func (export "run") (param i32) (result i32) (memory.grow (local.get 0))))`)
     let accepted = 0
     for (let bit = 0; bit < module.length * 8; bit++) {
       const wrong = module.slice()
       wrong[bit >> 3]! ^= 1 << (bit & 7)
-      const result = limitMemory(wrong, 4)
+      const result = limitMemory(wrong, 12)
       if (!validate(wrong)) continue
       accepted++
       assert.notStrictEqual(result._tag, "Unreadable", `bit ${bit}`)

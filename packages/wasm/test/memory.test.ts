@@ -27,6 +27,21 @@ describe("memory", () => {
     })
   )
 
+  it.effect("is not to be had by way of tables, however many there are", () =>
+    Effect.gen(function* () {
+      const tables = Array.from({ length: 30 }, (_, n) => `$t${n}`)
+      const grow = (by: number) =>
+        tables.map((table) => `(i32.add (table.grow ${table} (ref.null extern) (i32.const ${by})))`).join(" ")
+      const module = fromText(`(module (memory 1) ${tables.map((table) => `(table ${table} 0 externref)`).join(" ")}
+        (func (export "much") (result i32) (i32.const 0) ${grow(9_999_999)})
+        (func (export "some") (result i32) (i32.const 0) ${grow(136)})
+        (func (export "more") (result i32) (i32.const 0) ${grow(1)}))`)
+      const pool = yield* WasmInstancePool.make({ module, maxMemoryPages: 1 })
+      const grown = InstancePool.use(pool, ({ call }) => Effect.forEach(["much", "some", "more"], (name) => call(name)))
+      expect(yield* grown).toEqual([-30, 0, -30])
+    })
+  )
+
   it.effect("is not grown by the host either", () =>
     Effect.gen(function* () {
       const pool = yield* WasmInstancePool.make({ module: plugin, exports, maxMemoryPages: 1 })
@@ -63,7 +78,7 @@ describe("memory", () => {
     Effect.gen(function* () {
       const module = fromText(`(module (memory 5))`)
       const reason = yield* reasonOf(WasmInstancePool.make({ module, name: "plugins", maxMemoryPages: 4 }))
-      expect(reason).toMatchObject({ _tag: "MemoryLimit", pool: "plugins", pages: 5, limit: 4 })
+      expect(reason).toMatchObject({ _tag: "MemoryLimit", pool: "plugins", what: "memory", pages: 5, limit: 4 })
       expect(reason.message).toBe(`Pool "plugins": a memory of the module has 5 pages, more than 4 (maxMemoryPages)`)
     })
   )

@@ -193,13 +193,24 @@ describe("imports", () => {
     )
   }
 
-  it.effect("of a function that suspends the guest are for the engine to judge", () =>
+  it.effect("of a function that suspends the guest do not fit, as calls do not wait", () =>
     Effect.gen(function* () {
       const it = { [Symbol.toStringTag]: "WebAssembly.Suspending" }
       const pool = yield* WasmInstancePool.make({ module: importing("(func)"), imports: () => ({ host: { it } }) })
       const reason = yield* reasonOf(Effect.scoped(InstancePool.get(pool)))
-      expect(reason).toMatchObject({ _tag: "MistypedImport", given: "suspending" })
-      expect(reason.message).toContain("Import #0")
+      expect(reason).toMatchObject({ _tag: "MistypedImport", name: "it", given: "suspending" })
+      yield* expectAtRest(pool)
+    })
+  )
+
+  it.effect("that are a promise do not fit, and it is said that they are one", () =>
+    Effect.gen(function* () {
+      const imports = (async () => ({ host: { it: () => 1 } })) as unknown as () => object
+      const pool = yield* WasmInstancePool.make({ module: importing("(func)"), imports, name })
+      const reason = yield* reasonOf(Effect.scoped(InstancePool.get(pool)))
+      expect(reason).toMatchObject({ _tag: "MistypedImport", module: "host", name: "it", given: "promise" })
+      expect(reason.message).toContain("imports has given a promise")
+      yield* expectAtRest(pool)
     })
   )
 

@@ -19,7 +19,7 @@ export const readManifest = (pool: string, input: ManifestInput): Effect.Effect<
   Effect.gen(function* () {
     if (typeof input === "string") {
       if (/^\s*\{/.test(input)) return yield* parse(pool, input)
-      if (/^(?:https?|file):\/\//.test(input)) return yield* readUrl(pool, input)
+      if (/^(?:https?|file):\/\//i.test(input)) return yield* readUrl(pool, input)
       if (/^[a-z][a-z\d+.-]+:\/\//i.test(input)) {
         return yield* invalid(pool, `is at a URL that is neither http, https nor file: ${input}`)
       }

@@ -118,7 +118,9 @@ class Thread implements Guest {
         return this.#resume(Effect.fail(this.#hostFailure!))
       case "Log":
         this.#plan.log(message.level, message.message)
-        return this.#answer(undefined)
+        // In another turn of the event loop, as this one goes on for as long as there are messages.
+        setImmediate(() => this.#answer(undefined))
+        return
       case "HostCall":
         void this.#callHost(message)
     }
