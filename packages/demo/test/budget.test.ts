@@ -27,7 +27,7 @@ describe("a budget for pools of all kinds", () => {
     Effect.gen(function* () {
       const budget = yield* Budget.make({ name: "process", max: 6 })
       const scope = yield* Scope.make()
-      const { arenas, connections, instances, slots } = yield* Scope.provide(open(budget), scope)
+      const { arenas, connections, slots } = yield* Scope.provide(open(budget), scope)
       yield* TestClock.adjust(10)
       assert.deepStrictEqual(taken(budget), { connections: 0, instances: 1, arenas: 0, slots: 0 })
 
