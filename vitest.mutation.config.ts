@@ -1,6 +1,6 @@
 /**
  * The tests that mutants of `core` and `connection` have to face: those two packages' own, without the slow ones (interrupt
- * sweep, model runs, endurance).
+ * sweep, model runs, gates, audits, spike, endurance) and the tests of the tests.
  *
  * Mutants live in a copy of the repository, whose `node_modules` lead back to the original: so packages are resolved by
  * their path in it.
@@ -29,7 +29,7 @@ export default defineConfig({
         test: {
           name: "pools",
           include: [tests("{core,connection}")],
-          exclude: ["**/*.integration.test.ts", "**/{sweep,model,endurance*}.test.ts"],
+          exclude: ["**/*.integration.test.ts", "**/{sweep,model,gates,auditor,spike,contract.faults,endurance*}.test.ts"],
           testTimeout: 3000,
           env: { POOL_SEEDS: "20" }
         }
