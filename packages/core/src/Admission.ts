@@ -163,7 +163,7 @@ export class Admission<A, out E = unknown> {
     const now = this.clock.now()
     const entry = this.store.take(now)
     if (entry === undefined) return false
-    this.observer.wait.record(0)
+    this.observer.wait.recordZero()
     this.#hold(lease, entry, now, 0)
     return true
   }

@@ -98,17 +98,17 @@ export class SynchronousStore<A, E> implements Store<A, E> {
 
   take(): Item<A> | undefined {
     this.#untold = undefined
-    const item = this.idle.head
+    const item = this.idle.removeFirst()
     if (item === undefined) return this.#takeNew()
-    this.#unidle(item)
+    this.#use(item)
     if (this.#steps.ready !== undefined && !this.#isReady(item)) return this.#takeOther()
     this.recycled++
     return item
   }
 
   #takeOther(): Item<A> | undefined {
-    for (let item = this.idle.head; item !== undefined; item = this.idle.head) {
-      this.#unidle(item)
+    for (let item = this.idle.removeFirst(); item !== undefined; item = this.idle.removeFirst()) {
+      this.#use(item)
       if (!this.#isReady(item)) continue
       this.recycled++
       return item
@@ -206,8 +206,8 @@ export class SynchronousStore<A, E> implements Store<A, E> {
     this.admission.idled()
   }
 
-  #unidle(item: Item<A>): void {
-    this.idle.remove(item)
+  /** An item that is no longer among the idle ones is in use. */
+  #use(item: Item<A>): void {
     item.state = "used"
     this.admission.idle--
     this.admission.used++
@@ -265,7 +265,10 @@ export class SynchronousStore<A, E> implements Store<A, E> {
     if (item.state === "destroyed") throw new Error(`BUG: item ${item.id} is destroyed already`)
     const { admission } = this
     const { clock, observer } = admission
-    if (item.state === "idle") this.#unidle(item)
+    if (item.state === "idle") {
+      this.idle.remove(item)
+      this.#use(item)
+    }
     item.state = "destroyed"
     this.all.delete(item)
     this.#forget(item)

@@ -118,7 +118,7 @@ describe("an audit", () => {
       Effect.gen(function* () {
         let leases = 0
         let items = 0
-        for (let seed = 1; seed <= 20; seed++) {
+        for (let seed = 1; seed <= 40; seed++) {
           const { findings, report } = yield* Random.withSeed(Effect.scoped(play(150)), seed)
           assert.deepStrictEqual(findings, [], `seed ${seed}`)
           assert.deepInclude(report, { state: "closed", items: [], leaks: [] }, `seed ${seed}`)

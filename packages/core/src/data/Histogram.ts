@@ -56,11 +56,16 @@ export class Histogram {
     return this.zeros + this.#rest
   }
 
+  /** As `record(0)`. */
+  recordZero(): void {
+    this.zeros++
+    this.min = 0
+  }
+
   /** Records one duration in milliseconds. Negative values and NaN count as zero. */
   record(millis: number): void {
     if (millis > SMALLEST) return this.#recordSome(millis)
-    this.zeros++
-    this.min = 0
+    this.recordZero()
   }
 
   #recordSome(millis: number): void {

@@ -62,6 +62,20 @@ export class LinkedList<T extends Linked<T>> {
     this.size++
   }
 
+  /** Takes out the first. */
+  removeFirst(): T | undefined {
+    const first = this.head
+    if (first === undefined) return undefined
+    const second = first.next
+    this.head = second
+    if (second === undefined) this.tail = undefined
+    else second.previous = undefined
+    first.list = undefined
+    first.next = undefined
+    this.size--
+    return first
+  }
+
   /** Takes a member out, wherever it stands. */
   remove(node: T): void {
     if (node.list !== this) throw new Error("BUG: member is not in this list")

@@ -85,6 +85,15 @@ const awkward = [
 ] as const
 
 describe("Histogram", () => {
+  it("records a zero as it records any other", () => {
+    const [one, other] = [new Histogram(), new Histogram()]
+    for (const histogram of [one, other]) histogram.record(3)
+    one.record(0)
+    other.recordZero()
+    expect(other.summary()).toEqual(one.summary())
+    expect([other.zeros, other.min]).toEqual([1, 0])
+  })
+
   describe("quantiles", () => {
     describe.each(distributionNames)("of a %s sample", (distribution) => {
       it.each([

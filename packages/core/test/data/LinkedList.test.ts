@@ -51,6 +51,20 @@ const Command = Schema.TaggedUnion({
 })
 
 describe("LinkedList", () => {
+  it("gives up the first, until there is none", () => {
+    const all = members(3)
+    const list = listOf(all)
+    for (let n = 0; n < 3; n++) {
+      expect(list.removeFirst()).toBe(all[n])
+      expectFree(all[n]!)
+      expectSame(list, all.slice(n + 1))
+    }
+    expect(list.removeFirst()).toBeUndefined()
+    expectSame(list, [])
+    list.addLast(all[0]!)
+    expectSame(list, [all[0]!])
+  })
+
   it.prop(
     "behaves as an array with any sequence of adding and removing",
     { commands: Arbitrary.array(Arbitrary.schema(Command), { maxLength: 200 }) },
