@@ -6,6 +6,7 @@ import type * as Scope from "effect/Scope"
 import { makeArenas } from "./cases/arenas.ts"
 import { makeContended } from "./cases/contended.ts"
 import { makeInstances } from "./cases/instances.ts"
+import { makeLockFree } from "./cases/lockFree.ts"
 import { makeObserved } from "./cases/observed.ts"
 import { makePlugins } from "./cases/plugins.ts"
 import { makeScoped } from "./cases/scoped.ts"
@@ -21,6 +22,7 @@ const groups: ReadonlyArray<(effort: Effort) => Effect.Effect<ReadonlyArray<Case
   makeContended,
   makeObserved,
   makeInstances,
+  makeLockFree,
   makePlugins,
   makeArenas
 ]
