@@ -23,6 +23,7 @@ export const makeArenas = Effect.fnUntraced(function* ({
   return [
     allocations(arena, rounds),
     units(16_384, pool, rounds),
+    written(pool, rounds),
     units(64, small, rounds),
     encoder(responses, isQuick ? 7 : 31)
   ]
@@ -97,6 +98,36 @@ const units = (size: number, pool: ArenaPool.ArenaPool, rounds: number): Case =>
     comparisons: [
       { name: "arena: offsets", against: "fresh: new Uint8Array", ...(size < 1024 ? {} : { goal: 20 }) },
       { name: "arena: offsets", against: "fresh: Buffer.allocUnsafe" },
+      { name: "arena: views", against: "fresh: new Uint8Array" },
+      { name: "arena: views", against: "fresh: Buffer.allocUnsafe" }
+    ]
+  }
+}
+
+/** The same, of large ones, with all that is done to memory: that is where fresh pages have their price. */
+const written = (pool: ArenaPool.ArenaPool, rounds: number): Case => {
+  const size = 16_384
+  const buffers = (name: string, make: () => Uint8Array) =>
+    inPlainCode(name, () => {
+      for (let n = 0; n < COUNT; n++) sink.last = make().fill(n)
+    })
+  return {
+    name: "arena-written",
+    title: "a unit of work with 64 allocations of 16 KiB, every byte of which is written",
+    method: "As before; each allocation is filled.",
+    operations: 200,
+    rounds,
+    countsGarbageCollection: true,
+    contenders: [
+      buffers("fresh: new Uint8Array", () => new Uint8Array(size)),
+      buffers("fresh: Buffer.allocUnsafe", () => Buffer.allocUnsafe(size)),
+      inPlainCode("arena: views", () => {
+        const arena = ArenaPool.checkoutUnsafe(pool)
+        for (let n = 0; n < COUNT; n++) sink.last = BumpArena.allocBytesUnsafe(arena, size).fill(n)
+        ArenaPool.giveBackUnsafe(pool, arena)
+      })
+    ],
+    comparisons: [
       { name: "arena: views", against: "fresh: new Uint8Array" },
       { name: "arena: views", against: "fresh: Buffer.allocUnsafe" }
     ]
