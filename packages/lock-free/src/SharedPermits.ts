@@ -375,10 +375,12 @@ export const watch = <W extends WatchedWorker>(self: SharedPermits, worker: W): 
 export const stats = (self: SharedPermits): Effect.Effect<Stats> => Effect.sync(() => statsUnsafe(self))
 
 const statsUnsafe = ({ ledger, name, permits }: SharedPermits): Stats => {
-  const { acquired, pending, reclaimed, released } = ledger.slots.sums()
   const { slots } = ledger
+  const { acquired, pending, reclaimed } = slots.sums()
+  const used = slots.countUsed()
+  const released = Math.max(0, acquired - used)
   const threads = slots.threads().length
-  return { name, permits, used: slots.countUsed(), held: ledger.held, pending, threads, acquired, released, reclaimed }
+  return { name, permits, used, held: ledger.held, pending, threads, acquired, released, reclaimed }
 }
 
 // Services -----------------------------------------------------------------------------------------------------------

@@ -276,8 +276,7 @@ export const claimUnsafe = (self: SharedPool): number => {
  * @category leases
  * @since 0.1.0
  */
-export const unclaimUnsafe = (self: SharedPool, slot: number): boolean =>
-  !self.store.isLeased(slot) && self.store.giveSlot(slot)
+export const unclaimUnsafe = (self: SharedPool, slot: number): boolean => self.store.unclaim(slot)
 
 /**
  * The bytes of a slot that this thread has claimed; `undefined` for any other.

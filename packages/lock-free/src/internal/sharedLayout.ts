@@ -36,7 +36,7 @@ export const MEMBER_ASLEEP = 1
 export const MEMBER_POOLS = 2
 const MEMBER_TOTALS = 4
 /** The totals of a thread, which only that thread writes. */
-export const totals = ["acquired", "released", "timeouts", "exhausted", "pending", "reclaimed", "resetFailed"] as const
+export const totals = ["acquired", "timeouts", "exhausted", "pending", "reclaimed", "resetFailed"] as const
 export type Total = (typeof totals)[number]
 const placeOf = Object.fromEntries(totals.map((total, place) => [total, place])) as Record<Total, number>
 

@@ -79,7 +79,6 @@ export class PermitLedger {
   /** Gives so many permits back; `false`, and nothing else, if this thread has not as many. */
   give(permits: number): boolean {
     if (permits > this.#holds) return false
-    this.slots.add("released", permits)
     this.#giveLast(permits)
     this.#serve()
     this.#sleep.begin()

@@ -34,13 +34,18 @@ export class SharedSlots {
   /** This thread's mark. */
   readonly owner: number
   readonly turnstile: Turnstile
+  /** The same in the word of a slot whose bit is set. */
+  readonly #mark: number
   readonly #words: Int32Array
   readonly #doubles: Float64Array
   readonly #ownersAt: number
+  readonly #maximum: number
   readonly #tree: SharedTree
   readonly #member: number
+  readonly #acquiredAt: number
   readonly #grown: (slots: number) => void
-  /** Slots that this thread gave back last, which nobody may have taken since. */
+  /** The slot that this thread gave back last, which nobody may have taken since, or -1; and those before it. */
+  #last = -1
   readonly #recent: Int32Array
   #recents = 0
 
@@ -51,13 +56,16 @@ export class SharedSlots {
   constructor(layout: Layout, thread: number, grown: (slots: number) => void) {
     this.layout = layout
     this.owner = thread + 1
+    this.#mark = this.owner | LISTED
     this.#words = layout.words
     this.#doubles = layout.doubles
     this.#ownersAt = layout.ownersAt
+    this.#maximum = layout.maximum
     this.#grown = grown
     this.#recent = new Int32Array(Math.min(REMEMBERED, layout.maximum))
     this.turnstile = new Turnstile(layout.words, TURNSTILE_AT)
     this.#member = this.#enter()
+    this.#acquiredAt = layout.totalAt(this.#member, "acquired")
     // Places that are neighbours look far from each other.
     const home = Math.floor((reversed(this.#member) / MOST_THREADS) * layout.maximum)
     this.#tree = new SharedTree(layout.words, layout.levels, home, () => this.turnstile.wakeOne())
@@ -86,10 +94,9 @@ export class SharedSlots {
 
   /** Takes a free slot, or a new one if there may be more; -1 if there is none. */
   take(): number {
-    while (this.#recents > 0) {
-      const slot = this.#recent[--this.#recents]!
-      if (Atomics.compareExchange(this.#words, this.#ownersAt + slot, LISTED, this.owner | LISTED) === LISTED)
-        return slot
+    for (let slot = this.#last; slot >= 0; slot = this.#last) {
+      this.#last = this.#recents > 0 ? this.#recent[--this.#recents]! : -1
+      if (Atomics.compareExchange(this.#words, this.#ownersAt + slot, LISTED, this.#mark) === LISTED) return slot
     }
     do {
       const slot = this.#find()
@@ -125,14 +132,15 @@ export class SharedSlots {
 
   /** As {@link give}, but wakes nobody, which is left to the caller. */
   giveQuietly(slot: number): boolean {
-    if (!(slot >= 0 && slot < this.layout.maximum)) return false
+    if (slot >>> 0 !== slot || slot >= this.#maximum) return false
     const at = this.#ownersAt + slot
-    const before = Atomics.compareExchange(this.#words, at, this.owner | LISTED, LISTED)
-    if (before !== (this.owner | LISTED)) {
+    const before = Atomics.compareExchange(this.#words, at, this.#mark, LISTED)
+    if (before !== this.#mark) {
       if (before !== this.owner || Atomics.compareExchange(this.#words, at, before, 0) !== before) return false
       this.#list(slot)
     }
-    if (this.#recents < this.#recent.length) this.#recent[this.#recents++] = slot
+    if (this.#last >= 0 && this.#recents < this.#recent.length) this.#recent[this.#recents++] = this.#last
+    this.#last = slot
     return true
   }
 
@@ -255,6 +263,10 @@ export class SharedSlots {
 
   setAsleep(isAsleep: boolean): void {
     Atomics.store(this.#words, this.layout.memberAt(this.#member) + MEMBER_ASLEEP, isAsleep ? 1 : 0)
+  }
+
+  countAcquired(): void {
+    this.#doubles[this.#acquiredAt]!++
   }
 
   add(total: Total, amount: number): void {

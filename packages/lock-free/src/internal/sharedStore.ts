@@ -53,6 +53,7 @@ export class SharedStore implements Store.Store<Slot, never> {
   /** Slots that leases of this thread hold. */
   readonly #leased = new LinkedList.LinkedList<SlotEntry>()
   readonly #entries: Array<SlotEntry | undefined> = []
+  readonly #cleans: boolean
   readonly #sleep: ThreadSleep
   #turns = 0
   /** What other threads have been told of this pool. */
@@ -62,6 +63,7 @@ export class SharedStore implements Store.Store<Slot, never> {
     this.admission = admission
     this.options = options
     this.slots = options.slots
+    this.#cleans = options.reset !== "none"
     this.#sleep = new ThreadSleep(options.slots, {
       isWanted: () => this.#isWanted,
       serve: () => this.#serve(),
@@ -89,32 +91,39 @@ export class SharedStore implements Store.Store<Slot, never> {
     const slot = slots.take()
     if (slot < 0) return -1
     admission.used++
-    slots.add("acquired", 1)
+    slots.countAcquired()
     return slot
   }
 
   giveBack(entry: SlotEntry): void {
     if (entry.isGivenUp) return
     this.#leased.remove(entry)
-    if (!this.giveSlot(entry.id)) {
+    if (!this.#giveClean(entry.id)) {
       this.admission.used--
       this.admission.warn(`Pool "${this.admission.name}": slot ${entry.id} was reclaimed while it was in use`)
     }
   }
 
+  /** Gives back a slot that was claimed; `false` if it was not. */
+  unclaim(slot: number): boolean {
+    if (this.#entries[slot]?.list !== undefined) return false
+    if (this.#cleans || this.admission.waiters.size > 0) return this.#giveClean(slot)
+    if (!this.slots.give(slot)) return false
+    this.admission.used--
+    return true
+  }
+
   /** Ends this thread's use of a slot; `false` if it has none. */
-  giveSlot(slot: number): boolean {
-    const { admission, options, slots } = this
-    const entry = this.#entries[slot]
-    if (admission.waiters.size > 0 || options.reset !== "none" || entry?.isInvalid === true) {
-      if (!slots.isMine(slot)) return false
-      this.#clean(this.entryOf(slot))
-      if (admission.waiters.size > 0 && this.#handOver(slot)) return true
+  #giveClean(slot: number): boolean {
+    const { admission, slots } = this
+    if (!slots.isMine(slot)) return false
+    this.#clean(this.entryOf(slot))
+    const isHandedOver = admission.waiters.size > 0 && this.#handOver(slot)
+    if (!isHandedOver) {
+      admission.used--
+      slots.give(slot)
     }
-    if (!slots.give(slot)) return false
-    slots.add("released", 1)
-    admission.used--
-    if (admission.pending !== this.#published.pending) this.#publish()
+    this.#publish()
     return true
   }
 
@@ -128,8 +137,7 @@ export class SharedStore implements Store.Store<Slot, never> {
     }
     const entry = this.entryOf(slot)
     this.#leased.addLast(entry)
-    this.slots.add("released", 1)
-    this.slots.add("acquired", 1)
+    this.slots.countAcquired()
     if (!admission.offer(entry, admission.clock.now())) throw new Error("BUG: nobody took a slot that was waited for")
     return true
   }
@@ -140,11 +148,6 @@ export class SharedStore implements Store.Store<Slot, never> {
     const { memory } = this.options
     const bytes = viewOf(memory.data, slot, this.slots.layout.slotBytes)
     return (this.#entries[slot] = new SlotEntry({ index: slot, bytes }))
-  }
-
-  /** Whether a lease of this thread holds the slot. */
-  isLeased(slot: number): boolean {
-    return this.#entries[slot]?.list !== undefined
   }
 
   #clean(entry: SlotEntry): void {
@@ -246,7 +249,7 @@ export class SharedStore implements Store.Store<Slot, never> {
       this.#leased.remove(entry)
       entry.isGivenUp = true
       this.#entries[entry.id] = undefined
-      this.giveSlot(entry.id)
+      this.#giveClean(entry.id)
     }
     // What was claimed by number. With another pool of this thread on the same slots, nobody can tell whose they are.
     if (this.admission.used > 0 && this.slots.isAlone) {
@@ -286,8 +289,9 @@ export class SharedStore implements Store.Store<Slot, never> {
   figures(): Store.Figures {
     this.#publish()
     const used = this.slots.countUsed()
-    const { acquired, exhausted, pending, released, timeouts } = this.slots.sums()
+    const { acquired, exhausted, pending, timeouts } = this.slots.sums()
     const idle = Math.max(0, this.slots.capacity - used)
+    const released = Math.max(0, acquired - used)
     return { idle, used, size: idle + used, pending, acquired, released, timeouts, exhausted }
   }
 
