@@ -42,6 +42,9 @@ export interface LockFreePool<in out A, out E = never> extends Pool.Pool<A, E> {
  * not disposed, is lost. The pool reports it when the garbage collector has found it, destroys its item, and has the place
  * again. An item that refers to its own guard is never found.
  *
+ * A guard that is disposed in the turn of the event loop in which it was taken is cheap; one that is held for longer costs
+ * some microseconds, for which the garbage collector looks after it.
+ *
  * Disposed, a guard can't be used again, nor disposed: both throw {@link GuardError}.
  *
  * @category models

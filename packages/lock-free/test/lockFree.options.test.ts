@@ -152,7 +152,10 @@ describe("effects", () => {
       assert.isUndefined(draining.pollUnsafe())
       release(guards)
       yield* Fiber.join(draining)
-      assert.deepStrictEqual(factory.destroyed.toSorted(), [1, 2])
+      assert.deepStrictEqual(
+        factory.destroyed.toSorted((a, b) => a - b),
+        [1, 2]
+      )
       assert.strictEqual(factory.resets, 0)
     })
   )
