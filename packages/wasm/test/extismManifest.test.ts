@@ -107,6 +107,21 @@ describe("A manifest", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live("is refused if it is a promise, and it is said that it is one", () =>
+    Effect.gen(function* () {
+      const promised = Promise.resolve(bytes) as unknown as ExtismPool.ManifestInput
+      const detail = "is a promise, where it should be an Effect of one"
+      expect(yield* told(open(promised))).toMatchObject({ _tag: "InvalidManifest", detail })
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("may have a URL that is none of text, and names that are undefined", () =>
+    Effect.gen(function* () {
+      const url = pathToFileURL(path)
+      expect(yield* exportsOf({ wasm: [{ url, name: undefined, hash: undefined }] })).toEqual(["one", "two"])
+    })
+  )
+
   it.live("is read once for all instances", () =>
     Effect.gen(function* () {
       const before = requests
@@ -159,6 +174,30 @@ describe("A manifest", () => {
     "a module that is null": [() => ({ wasm: [null] }), { _tag: "InvalidManifest" }],
     "a module that is none": [() => ({ wasm: [{ module: {} }] }), { _tag: "InvalidManifest" }],
     "bytes that are none": [() => ({ wasm: [{ data: 7 }] }), { _tag: "InvalidManifest" }],
+    "a path that is no text": [
+      () => ({ wasm: [{ path: 5 }] }),
+      { _tag: "InvalidManifest", detail: "has no text in wasm[0].path" }
+    ],
+    "a URL that is no text": [
+      () => ({ wasm: [{ data: bytes }, { url: {} }] }),
+      { _tag: "InvalidManifest", detail: "has no text in wasm[1].url" }
+    ],
+    "a name that is no text": [
+      () => ({ wasm: [{ name: 5, data: bytes }] }),
+      { _tag: "InvalidManifest", detail: "has no text in wasm[0].name" }
+    ],
+    "a response that is none": [
+      () => ({ wasm: [{ response: Promise.resolve() }] }),
+      { _tag: "InvalidManifest", detail: "has no Response in wasm[0].response" }
+    ],
+    "a URL that can't be read from": [
+      () => "ftp://a.example/plugin.wasm",
+      {
+        _tag: "InvalidManifest",
+        detail: "is at a URL that is neither http, https nor file: ftp://a.example/plugin.wasm"
+      }
+    ],
+    "a function": [() => () => bytes, { _tag: "InvalidManifest", detail: "is no object" }],
     "a number": [() => 7, { _tag: "InvalidManifest", detail: "is no object" }]
   }
   for (const [what, [manifest, reason, message]] of Object.entries(refused)) {
@@ -227,6 +266,11 @@ describe("A pool", () => {
     ["create", { create: Effect.void }],
     ["manifest.timeout_ms", { manifest: { wasm: [{ data: bytes }], timeout_ms: -1 } }],
     ["manifest.memory.max_pages", { manifest: { wasm: [{ data: bytes }], memory: { max_pages: -1 } } }],
+    [
+      "manifest.memory.max_http_response_bytes",
+      { manifest: { wasm: [{ data: bytes }], memory: { max_http_response_bytes: "5" } } }
+    ],
+    ["manifest.memory.max_var_bytes", { manifest: { wasm: [{ data: bytes }], memory: { max_var_bytes: -1 } } }],
     ["manifest.memory.max_bytes", { manifest: { wasm: [{ data: bytes }], memory: { max_bytes: 1 } } }],
     ["manifest.allowed_hosts", { manifest: { wasm: [{ data: bytes }], allowed_hosts: {} } }],
     ["manifest.allowed_paths", { manifest: { wasm: [{ data: bytes }], allowed_paths: [] } }],

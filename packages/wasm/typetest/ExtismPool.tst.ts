@@ -31,6 +31,9 @@ type CannotCall = ExtismError.ExtismError | WasmTrap.WasmTrap
 type CannotCreate = CannotCall | WasmError.WasmError
 type Output = ExtismOutput.ExtismOutput
 
+/** As in the types of browsers. */
+interface Compiled {}
+
 declare const bytes: Uint8Array
 declare const load: Effect.Effect<Uint8Array, LoadError, Files>
 declare const hostFunctions: ExtismPool.HostFunctions
@@ -63,7 +66,11 @@ describe("make", () => {
 
   it("takes undefined for every option but the manifest", () => {
     expect(ExtismPool.make).type.toBeCallableWith({
-      manifest: { wasm: [{ path: "plugin.wasm", hash: undefined }], config: null, memory: { max_pages: 1 } },
+      manifest: {
+        wasm: [{ path: "plugin.wasm", hash: undefined }],
+        config: null,
+        memory: { max_pages: 1, max_var_bytes: null }
+      },
       functions: undefined,
       config: undefined,
       allowedHosts: undefined,
@@ -80,6 +87,14 @@ describe("make", () => {
     expect(ExtismPool.make).type.not.toBeCallableWith({})
     expect(ExtismPool.make).type.not.toBeCallableWith({ manifest: undefined })
     expect(ExtismPool.make).type.not.toBeCallableWith({ manifest: 7 })
+    expect(ExtismPool.make).type.not.toBeCallableWith({ manifest: Promise.resolve(bytes) })
+    expect(ExtismPool.make).type.not.toBeCallableWith({ manifest: () => bytes })
+    expect(ExtismPool.make).type.not.toBeCallableWith({ manifest: [1, 2, 3] })
+    expect(ExtismPool.make).type.not.toBeCallableWith({ manifest: { wsm: [{ path: "plugin.wasm" }] } })
+    expect(ExtismPool.make).type.not.toBeCallableWith({ manifest: { wasm: [{ path: 5 }] } })
+    expect(ExtismPool.make).type.not.toBeCallableWith({ manifest: { wasm: [{ module: Promise.resolve() }] } })
+    expect(ExtismPool.make).type.not.toBeCallableWith({ manifest: bytes, functions: async () => hostFunctions })
+    expect(ExtismPool.make).type.toBeCallableWith({ manifest: {} as Compiled })
     expect(ExtismPool.make).type.not.toBeCallableWith({ manifest: bytes, create: Effect.succeed(plugin) })
     expect(ExtismPool.make).type.not.toBeCallableWith({ manifest: bytes, timeout: "1 second" })
   })

@@ -24,6 +24,14 @@ interface Config {
 type Invalid = InvalidOptions.InvalidOptions
 type Failure = WasmError.WasmError | WasmTrap.WasmTrap
 
+/** As in the types of browsers. */
+interface Compiled {}
+
+/** What an instance imports need not have an index. */
+interface Host {
+  readonly host: { readonly ask: () => number }
+}
+
 declare const bytes: Uint8Array
 declare const load: Effect.Effect<Uint8Array, LoadError, Files>
 declare const imports: Effect.Effect<{ readonly host: object }, HostError, Database | Scope.Scope>
@@ -52,6 +60,8 @@ describe("make", () => {
     >()
     expect(WasmInstancePool.make).type.toBeCallableWith({ module: new ArrayBuffer(8) })
     expect(WasmInstancePool.make).type.toBeCallableWith({ module: Buffer.from("") })
+    expect(WasmInstancePool.make).type.toBeCallableWith({ module: {} as Compiled })
+    expect(WasmInstancePool.make).type.toBeCallableWith({ module: {} as object })
   })
 
   it("fails as an effect of a module does, and needs what it needs", () => {
@@ -71,6 +81,11 @@ describe("make", () => {
     expect(WasmInstancePool.make({ module: bytes, imports: () => ({ host: {} }) })).type.toBe<
       Effect.Effect<WasmInstancePool.WasmInstancePool, WasmError.WasmError | Invalid, Scope.Scope>
     >()
+  })
+
+  it("takes imports of any shape", () => {
+    expect(WasmInstancePool.make).type.toBeCallableWith({ module: bytes, imports: () => ({}) as Host })
+    expect(WasmInstancePool.make).type.toBeCallableWith({ module: bytes, imports: () => ({}) as object })
   })
 
   it("has the exports in the instance's type", () => {
@@ -100,6 +115,10 @@ describe("make", () => {
   it("refuses what is wrong", () => {
     expect(WasmInstancePool.make).type.not.toBeCallableWith({})
     expect(WasmInstancePool.make).type.not.toBeCallableWith({ module: "plugin.wasm" })
+    expect(WasmInstancePool.make).type.not.toBeCallableWith({ module: Promise.resolve(bytes) })
+    expect(WasmInstancePool.make).type.not.toBeCallableWith({ module: () => bytes })
+    expect(WasmInstancePool.make).type.not.toBeCallableWith({ module: [1, 2, 3] })
+    expect(WasmInstancePool.make).type.not.toBeCallableWith({ module: bytes, imports: async () => ({ host: {} }) })
     expect(WasmInstancePool.make).type.not.toBeCallableWith({ module: bytes, imports })
     expect(WasmInstancePool.make).type.not.toBeCallableWith({ module: bytes, imports: { host: {} } })
     expect(WasmInstancePool.make).type.not.toBeCallableWith({ module: bytes, exports: { price: "function" } })
