@@ -64,16 +64,18 @@ const answeredWith = (
     const { client, worker } = yield* lease()
     const calling = yield* fork(outcome(call(client)))
     yield* settle
-    for (const message of messages(lastCall(worker))) worker.say(message)
-    yield* settle
+    for (const message of messages(lastCall(worker))) {
+      worker.say(message)
+      yield* settle
+    }
     const end = calling.pollUnsafe() === undefined ? "under way" : yield* Fiber.join(calling)
-    return { client, end, worker }
+    // The end of the scope would terminate it.
+    return { end, terminated: worker.terminated }
   }).pipe(Effect.scoped)
 
 const expectCrash = Effect.fnUntraced(function* (...args: Parameters<typeof answeredWith>) {
-  const { end, worker } = yield* answeredWith(...args)
-  expect({ sent: args[0](0), end }).toMatchObject({ end: { _tag: "Crashed" } })
-  expect(worker.terminated).toBe(true)
+  const crash = yield* answeredWith(...args)
+  expect({ sent: args[0](0), ...crash }).toMatchObject({ end: { _tag: "Crashed" }, terminated: true })
 })
 
 describe("a worker is terminated", () => {
@@ -126,16 +128,17 @@ describe("a worker is terminated", () => {
     Effect.gen(function* () {
       yield* expectCrash(() => [success("nobody")])
       yield* expectCrash(() => [part("nobody")])
-      const { worker } = yield* answeredWith((id) => [success(id), success(id)])
-      expect(worker.terminated).toBe(true)
+      expect(yield* answeredWith((id) => [success(id)])).toEqual({ end: 42, terminated: false })
+      expect(yield* answeredWith((id) => [success(id), success(id)])).toEqual({ end: 42, terminated: true })
     })
   )
 
   it.effect("that sends more of a stream than is wanted", () =>
     Effect.gen(function* () {
       const numbers = [1, 2, 3]
-      const { end, worker } = yield* answeredWith((id) => [part(id, numbers)], paused)
-      expect({ end, terminated: worker.terminated }).toEqual({ end: "under way", terminated: true })
+      const parts = (count: number) => (id: Id) => Array.from({ length: count }, () => part(id, numbers))
+      expect(yield* answeredWith(parts(1), paused)).toEqual({ end: "under way", terminated: false })
+      expect(yield* answeredWith(parts(2), paused)).toEqual({ end: "under way", terminated: true })
     })
   )
 

@@ -17,7 +17,7 @@ describe("what a worker has thrown", () => {
   it("has texts of at most 10,000 characters, and at most 1,000 values", () => {
     expect(tame("x".repeat(10_001))).toBe(`${"x".repeat(10_000)}…`)
     expect((tame(new Error("x".repeat(1e6))) as Error).message).toHaveLength(10_001)
-    expect(tame(new Array(2 ** 32 - 1))).toHaveLength(999)
+    expect(tame(Array.from({ length: 2000 }))).toHaveLength(999)
     const wide = Object.fromEntries(Array.from({ length: 2000 }, (_, index) => [`field${index}`, index]))
     expect(Object.keys(tame(wide) as object)).toHaveLength(999)
   })
@@ -30,7 +30,7 @@ describe("what a worker has thrown", () => {
     error.cause = error
     expect(tame(error)).toMatchObject({ message: "round", cause: "[seen before]" })
     let deep = new Error("deep")
-    for (let depth = 0; depth < 100_000; depth++) deep = new Error("deep", { cause: deep })
+    for (let depth = 0; depth < 10_000; depth++) deep = new Error("deep", { cause: deep })
     expect(JSON.stringify((tame(deep) as Error).cause)).toBeTypeOf("string")
   })
 
@@ -45,7 +45,7 @@ describe("what a worker has thrown", () => {
       name: { value: null },
       stack: { value: [1] }
     })
-    expect(() => String(forged)).toThrow()
+    expect(() => String(forged)).toThrow("Cannot convert object to primitive value")
     const tamed = tame(forged) as Error
     expect([tamed.name, tamed.message, tamed.stack]).toEqual(["null", "{ toString: 1 }", "[ 1 ]"])
   })
