@@ -7,6 +7,7 @@ import { InstancePool } from "@effect-pools/instance"
 import { WasmExport, WasmInstancePool } from "@effect-pools/wasm"
 import { WorkerInstancePool } from "@effect-pools/worker"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import { Worker, type WorkerOptions } from "node:worker_threads"
@@ -82,18 +83,17 @@ export const open: Effect.Effect<Part, never, Scope.Scope> = Effect.gen(function
 
   const discount = Effect.gen(function* () {
     const customer = books.discounts++ % 3
-    const discount = InstancePool.use(promotions, (worker) =>
-      Effect.suspend(() => {
-        if (customer === 0) books.runaways++
-        return worker.Discount({ customer })
-      })
-    )
-    return yield* Effect.tapError(discount, (error) =>
-      Effect.sync(() => {
-        if (error._tag === "WorkerInstanceError" && error.reason._tag === "CallTimeout") books.ended++
-      })
-    )
+    return yield* InstancePool.use(promotions, (worker) => {
+      const discount = worker.Discount({ customer })
+      return customer === 0 ? Effect.suspend(() => runaway(discount)) : discount
+    })
   })
+
+  /** It ends, and not with an answer. */
+  const runaway = <A, E, R>(discount: Effect.Effect<A, E, R>) => {
+    books.runaways++
+    return Effect.onExit(discount, (exit) => Effect.sync(() => Exit.isFailure(exit) && books.ended++))
+  }
 
   return {
     name: "plugins",
