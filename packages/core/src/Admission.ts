@@ -170,6 +170,11 @@ export class Admission<A, out E = unknown> {
 
   /** Queues the lease; the effect ends when it has been served, has failed or has left. */
   wait(lease: Lease<A>): Effect.Effect<any, any, any> {
+    // What the store could not do a moment ago it need not try again for this caller.
+    if (this.lifecycle === "open" && !lease.request.isOptional) {
+      const refusal = this.store.refusal()
+      if (refusal !== undefined) return refusal
+    }
     const fiber = lease.fiber!
     const isTraced = fiber.cache.tracerEnabled && fiber.cache.span !== undefined
     const queued = Effect.callback<any, any, any>((resume) => {

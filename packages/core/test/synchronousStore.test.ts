@@ -162,6 +162,22 @@ describe("a store in plain code", () => {
     })
   )
 
+  it.effect("tries once for each caller", () =>
+    Effect.gen(function* () {
+      let attempts = 0
+      const { pool } = yield* open({
+        make: () => {
+          throw new Error(`no memory ${++attempts}`)
+        }
+      })
+      for (let n = 1; n <= 3; n++) {
+        const failure = yield* Effect.flip(Pool.use(pool, () => Effect.void))
+        assert.strictEqual(failure.message, `no memory ${n}`)
+      }
+      assert.strictEqual(attempts, 3)
+    })
+  )
+
   it.effect("loses no place to steps that throw", () =>
     Effect.gen(function* () {
       const { events, pool } = yield* open(

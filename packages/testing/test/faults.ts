@@ -73,6 +73,9 @@ const fault = (breaks: number | string, foundBy: string, sabotage: Sabotage): Fa
 const returnsToNobody = ({ admission }: TestedPool): void => {
   let isReturning = false
   replace(admission, "offer", (offer) => (entry, now) => !isReturning && offer(entry, now))
+  replace(admission, "idled", (idled) => () => {
+    if (!isReturning) idled()
+  })
   replace(admission.store, "giveBack", (giveBack) => (entry, lease, exit, now) => {
     isReturning = true
     giveBack(entry, lease, exit, now)
