@@ -10,6 +10,7 @@ import { makeLockFree } from "./cases/lockFree.ts"
 import { makeObserved } from "./cases/observed.ts"
 import { makePlugins } from "./cases/plugins.ts"
 import { makeScoped } from "./cases/scoped.ts"
+import { makeShared } from "./cases/shared.ts"
 import { makeUncontended } from "./cases/uncontended.ts"
 import { type Case, type CaseResult, measure } from "./harness.ts"
 import { describeMachine, describeVersions } from "./machine.ts"
@@ -24,7 +25,8 @@ const groups: ReadonlyArray<(effort: Effort) => Effect.Effect<ReadonlyArray<Case
   makeInstances,
   makeLockFree,
   makePlugins,
-  makeArenas
+  makeArenas,
+  makeShared
 ]
 
 const documentation = join(import.meta.dirname, "../../../docs/benchmarks")

@@ -94,8 +94,18 @@ export class SharedSlots {
 
   /** Takes a free slot, or a new one if there may be more; -1 if there is none. */
   take(): number {
-    for (let slot = this.#last; slot >= 0; slot = this.#last) {
-      this.#last = this.#recents > 0 ? this.#recent[--this.#recents]! : -1
+    const slot = this.#last
+    // Small enough to become part of its callers.
+    if (slot < 0 || Atomics.compareExchange(this.#words, this.#ownersAt + slot, LISTED, this.#mark) !== LISTED)
+      return this.#takeOther()
+    this.#last = this.#recents > 0 ? this.#recent[--this.#recents]! : -1
+    return slot
+  }
+
+  #takeOther(): number {
+    this.#last = -1
+    while (this.#recents > 0) {
+      const slot = this.#recent[--this.#recents]!
       if (Atomics.compareExchange(this.#words, this.#ownersAt + slot, LISTED, this.#mark) === LISTED) return slot
     }
     do {
@@ -126,21 +136,31 @@ export class SharedSlots {
   /** Gives a slot back and wakes one who waits; `false` if it is not this thread's. */
   give(slot: number): boolean {
     if (!this.giveQuietly(slot)) return false
-    this.turnstile.wakeOne()
+    if ((Atomics.load(this.#words, TURNSTILE_AT) & 1) !== 0) this.turnstile.wakeOne()
     return true
   }
 
   /** As {@link give}, but wakes nobody, which is left to the caller. */
   giveQuietly(slot: number): boolean {
     if (slot >>> 0 !== slot || slot >= this.#maximum) return false
-    const at = this.#ownersAt + slot
-    const before = Atomics.compareExchange(this.#words, at, this.#mark, LISTED)
-    if (before !== this.#mark) {
-      if (before !== this.owner || Atomics.compareExchange(this.#words, at, before, 0) !== before) return false
-      this.#list(slot)
-    }
-    if (this.#last >= 0 && this.#recents < this.#recent.length) this.#recent[this.#recents++] = this.#last
+    if (
+      Atomics.compareExchange(this.#words, this.#ownersAt + slot, this.#mark, LISTED) !== this.#mark &&
+      !this.#giveUnlisted(slot)
+    )
+      return false
+    if (this.#last >= 0) this.#remember(this.#last)
     this.#last = slot
+    return true
+  }
+
+  #remember(slot: number): void {
+    if (this.#recents < this.#recent.length) this.#recent[this.#recents++] = slot
+  }
+
+  /** A slot whose bit is not set, as far as its word says: it is set when the slot is free. */
+  #giveUnlisted(slot: number): boolean {
+    if (Atomics.compareExchange(this.#words, this.#ownersAt + slot, this.owner, 0) !== this.owner) return false
+    this.#list(slot)
     return true
   }
 
