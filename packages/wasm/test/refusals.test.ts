@@ -199,6 +199,7 @@ describe("imports", () => {
       const pool = yield* WasmInstancePool.make({ module: importing("(func)"), imports: () => ({ host: { it } }) })
       const reason = yield* reasonOf(Effect.scoped(InstancePool.get(pool)))
       expect(reason).toMatchObject({ _tag: "MistypedImport", name: "it", given: "suspending" })
+      expect(reason.message).toContain("it is given a function that suspends the guest, for which calls do not wait")
       yield* expectAtRest(pool)
     })
   )

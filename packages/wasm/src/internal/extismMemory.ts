@@ -53,6 +53,7 @@ export class PluginMemory {
 
   /** How many bytes a new block could have. */
   room(context: CallContext): number {
+    if (this.#limits.all === Infinity) return Infinity
     this.#findFreed(context)
     return Math.max(0, this.#limits.all - this.#used - OVERHEAD)
   }

@@ -88,7 +88,10 @@ const refuse = (
  */
 const fits = (kind: string, given: string): boolean => kind === "global" || given === kind
 
-const inWords = (given: string): string => (given === "null" || given === "undefined" ? given : `a ${given}`)
+const inWords = (given: string): string => {
+  if (given === "suspending") return "a function that suspends the guest, for which calls do not wait"
+  return given === "null" || given === "undefined" ? given : `a ${given}`
+}
 
 const isLinkError = (error: unknown): error is Error => error instanceof Error && error.name === "LinkError"
 
