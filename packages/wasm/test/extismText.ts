@@ -29,9 +29,10 @@ export const character = (text: string): string => `(local.set $a (call $alloc (
   (call $store (local.get $a) (i32.const ${text.charCodeAt(0)}))`
 
 /** A new block with a text in it. */
-export const block = (text: string): string => `(local.set $a (call $alloc (i64.const ${text.length})))
-  ${[...text]
-    .map((c, n) => `(call $store (i64.add (local.get $a) (i64.const ${n})) (i32.const ${c.charCodeAt(0)}))`)
-    .join(" ")}`
+export const block = (text: string): string => {
+  const bytes = Array.from(new TextEncoder().encode(text))
+  const stores = bytes.map((byte, n) => `(call $store (i64.add (local.get $a) (i64.const ${n})) (i32.const ${byte}))`)
+  return `(local.set $a (call $alloc (i64.const ${bytes.length}))) ${stores.join(" ")}`
+}
 
 export const caught = (body: string): string => `(try (do ${body}) (catch_all))`
