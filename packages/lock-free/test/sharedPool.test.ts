@@ -15,7 +15,7 @@ describe("a shared pool in one thread", () => {
     Effect.gen(function* () {
       const pool = yield* SharedPool.make(small)
       const guards = [SharedPool.getOrThrowUnsafe(pool), SharedPool.getOrThrowUnsafe(pool)]
-      expect(guards.map(({ value }) => value.index).toSorted()).toEqual([0, 1])
+      expect(guards.map(({ value }) => value.index).toSorted((a, b) => a - b)).toEqual([0, 1])
       expect(SharedPool.getUnsafe(pool)).toBeUndefined()
       expect(() => SharedPool.getOrThrowUnsafe(pool)).toThrow("no item to hand out")
       expect(yield* Effect.flip(SharedPool.use(pool, () => Effect.void))).toMatchObject({
@@ -147,9 +147,7 @@ describe("a shared pool in one thread", () => {
       const registry = yield* PoolRegistry.PoolRegistry
       class Frames extends SharedPool.Service<Frames>()("app/Frames", small) {}
       yield* Effect.gen(function* () {
-        const events = yield* Effect.forkChild(
-          Stream.runCollect(Stream.take(yield* Effect.map(Frames, SharedPool.events), 2))
-        )
+        const events = yield* Effect.forkChild(Stream.runCollect(Stream.take(Frames.events, 2)))
         yield* Effect.yieldNow
         yield* Frames.use(() => Effect.void)
         expect((yield* Fiber.join(events)).map(({ _tag }) => _tag)).toEqual(["LeaseAcquired", "LeaseReleased"])

@@ -33,7 +33,7 @@ class Thread {
     while (true) {
       const at = this.#answers.findIndex((answer) => answer.order === order)
       if (at >= 0) {
-        const [{ answer, error }] = this.#answers.splice(at, 1) as [{ answer?: unknown; error?: string }]
+        const { answer, error } = this.#answers.splice(at, 1)[0]!
         if (error !== undefined) throw new Error(error)
         return answer
       }
