@@ -269,7 +269,10 @@ export type OpenError<ME = never> = ME | InvalidOptions.InvalidOptions | ExtismE
  * ended by `createTimeout`; without a thread, nothing ends it. A lease keeps its place until the thread has ended, shortly
  * after its holder is done: whoever comes in between has to wait (`onExhausted: "wait"`), or fails with `Exhausted`.
  *
- * A plugin may have objects in the engine's own heap, which `maxMemoryPages` does not limit: see `WasmInstancePool`. If a plugin with WASI traps at its start, Extism leaves two
+ * A plugin that is not trusted needs `maxMemoryPages`: without it, one with structs or arrays in the engine's own heap can
+ * make them without end, and not even `callTimeout` ends it. With it, such a plugin is refused.
+ *
+ * If a plugin with WASI traps at its start, Extism leaves two
  * file handles to the garbage collector, unless it has a thread.
  *
  * **Example** (A plugin that is ended when it takes too long)

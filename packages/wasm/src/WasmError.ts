@@ -108,7 +108,8 @@ export class MemoryLimit extends Schema.TaggedError<MemoryLimit>("effect-pools/W
 }
 
 /**
- * The memories of this module can't be limited: it is compiled already, or they are of a kind that is not known here.
+ * The memories of this module can't be limited: it is compiled already, it has objects in the
+ * engine's own heap as well, or they are of a kind that is not known here.
  *
  * @category errors
  * @since 0.1.0

@@ -203,9 +203,9 @@ export interface Options<D extends WasmExport.Declarations, E = never, R = never
  * Memory counts when the guest touches it, and is free when the engine's garbage collector finds that the instance is
  * gone, which is some time after its lease.
  *
- * `maxMemoryPages` does not limit the objects that a guest has in the engine's own heap, as modules compiled from Kotlin,
- * Dart or Java do: structs, arrays and exceptions. Nothing but the heap's end does, which is the end of the process. A guest
- * that is not trusted belongs into a worker with `resourceLimits`.
+ * Objects that a guest has in the engine's own heap, as modules compiled from Kotlin, Dart or Java do, can't be limited. With
+ * `maxMemoryPages`, a module that has structs or arrays is refused (`MemoryNotLimitable`). Without it, nothing stops one
+ * that makes them without end: not the end of its thread either, nor the `resourceLimits` of a worker (V8 of Node 24).
  *
  * **Example** (A plugin that doubles a price)
  *

@@ -4,7 +4,7 @@ import { WasmExport, WasmInstancePool } from "@effect-pools/wasm"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { engine } from "../src/internal/webAssembly.ts"
-import { fromText, sqlite } from "./modules.ts"
+import { fromCode, fromText, section, sqlite } from "./modules.ts"
 import { expectIntact, plugin, reasonOf } from "./support.ts"
 
 const exports = { grow: WasmExport.func<(pages: number) => number>(), memory: WasmExport.memory }
@@ -80,6 +80,34 @@ describe("memory", () => {
       const reason = yield* reasonOf(WasmInstancePool.make({ module, name: "plugins", maxMemoryPages: 4 }))
       expect(reason).toMatchObject({ _tag: "MemoryLimit", pool: "plugins", what: "memory", pages: 5, limit: 4 })
       expect(reason.message).toBe(`Pool "plugins": a memory of the module has 5 pages, more than 4 (maxMemoryPages)`)
+    })
+  )
+
+  it.effect("is not limited in a module with structs or arrays, as nothing limits those", () =>
+    Effect.gen(function* () {
+      const struct = [0x5f, 0]
+      const func = [0x60, 1, 0x63, 0x70, 1, 0x7f]
+      const withTypes = (...types: Array<number>) =>
+        Uint8Array.from([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00, ...section(1, types)])
+      const having = [
+        fromCode(),
+        withTypes(1, ...struct),
+        withTypes(2, ...func, 0x5e, 0x7f, 1),
+        withTypes(1, 0x4e, 2, ...func, ...struct),
+        withTypes(2, 0x50, 0, ...func, 0x4f, 0, ...struct)
+      ]
+      for (const module of having) {
+        const reason = yield* reasonOf(WasmInstancePool.make({ module, maxMemoryPages: 4 }))
+        expect(reason).toMatchObject({ _tag: "MemoryNotLimitable" })
+        expect(reason.message).toContain("which nothing limits")
+        yield* WasmInstancePool.make({ module })
+      }
+      for (const types of [
+        [1, ...func],
+        [1, 0x4e, 2, ...func, 0x50, 0, ...func]
+      ]) {
+        yield* WasmInstancePool.make({ module: withTypes(...types), maxMemoryPages: 4 })
+      }
     })
   )
 

@@ -162,6 +162,11 @@ const limit = (
       return Effect.succeed(limited.bytes)
     case "TooLarge":
       return refuse(new WasmError.MemoryLimit({ pool, what: limited.what, pages: limited.pages, limit: limited.limit }))
+    case "HasObjects":
+      return Effect.andThen(
+        compile(pool, name, bytes),
+        notLimitable(pool, `"${name}" has structs or arrays in the engine's own heap, which nothing limits`)
+      )
     case "Unreadable":
       // What is no module at all, the engine can say better.
       return Effect.andThen(

@@ -1,10 +1,13 @@
 import { concat, Reader, unsigned, Unreadable } from "./wasmBinary.ts"
+import { hasObjects, valueType } from "./wasmTypes.ts"
 
 /** What became of a module whose memory was to be limited. */
 export type Limited =
   | { readonly _tag: "Limited"; readonly bytes: Uint8Array<ArrayBuffer> }
   /** A memory or a table needs more than its share, from the beginning. */
   | { readonly _tag: "TooLarge"; readonly what: "memory" | "table"; readonly pages: number; readonly limit: number }
+  /** It has objects in the engine's own heap. */
+  | { readonly _tag: "HasObjects" }
   /** These bytes are no module, or one with something in it that is not known here. */
   | { readonly _tag: "Unreadable" }
 
@@ -18,6 +21,7 @@ export type Limited =
 export const limitMemory = (module: Uint8Array, limit: number): Limited => {
   try {
     const sections = readSections(new Reader(module))
+    if (sections.some(({ bytes, id }) => id === TYPES && hasObjects(new Reader(bytes)))) return { _tag: "HasObjects" }
     const count = countOf(sections)
     const shares: Shares = {
       memory: share(limit, count.memory),
@@ -58,6 +62,7 @@ interface Section {
   readonly bytes: Uint8Array
 }
 
+const TYPES = 1
 const IMPORTS = 2
 const TABLES = 4
 const MEMORIES = 5
@@ -158,12 +163,6 @@ const importType = (section: Reader, kind: number): void => {
     default:
       throw new Unreadable()
   }
-}
-
-/** References have a type behind them: a number with a sign, whose end is found just as well. All else is a byte. */
-const valueType = (section: Reader): void => {
-  const type = section.byte()
-  if (type === 0x63 || type === 0x64) section.unsigned(64)
 }
 
 // Tables -------------------------------------------------------------------------------------------------------------

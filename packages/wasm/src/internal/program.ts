@@ -63,6 +63,10 @@ const toModule = (source: unknown, pool: string, limit: number | undefined): Eff
       return compileBytes(limited.bytes, pool)
     case "TooLarge":
       return failure(new MemoryLimit({ pool, what: limited.what, pages: limited.pages, limit: limited.limit }))
+    case "HasObjects": {
+      const problem = "it has structs or arrays in the engine's own heap, which nothing limits"
+      return Effect.andThen(compileBytes(bytes, pool), failure(new MemoryNotLimitable({ pool, problem })))
+    }
     case "Unreadable": {
       // What is wrong with it the engine knows best. If it finds nothing, it knows more than is known here.
       const problem = "the engine accepts something in them that is not known here"
