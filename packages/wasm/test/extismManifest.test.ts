@@ -12,7 +12,7 @@ import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { engine } from "../src/internal/webAssembly.ts"
 import { errorOf, told } from "./extismSupport.ts"
-import { fromText } from "./modules.ts"
+import { fromCode, fromText } from "./modules.ts"
 
 const patience = 30_000
 
@@ -239,6 +239,7 @@ describe("A pool", () => {
       expect(yield* told(open(bytes.subarray(0, 9), { maxMemoryPages: 1 }))).toMatchObject({ _tag: "InvalidModule" })
       const module = yield* Effect.promise(() => engine.compile(bytes))
       expect(yield* told(open(module, { maxMemoryPages: 2 }))).toMatchObject({ _tag: "MemoryNotLimitable" })
+      expect(yield* told(open(fromCode(), { maxMemoryPages: 2 }))).toMatchObject({ _tag: "MemoryNotLimitable" })
       yield* open({ wasm: [{ data: bytes }], memory: { max_pages: 1 } }, { maxMemoryPages: 2 })
     }).pipe(Effect.scoped)
   )
