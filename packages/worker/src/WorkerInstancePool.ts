@@ -13,7 +13,8 @@
  * network, child processes, native addons, the process id and its signals. And it can end the process: with a signal, or
  * with a single allocation that is far larger than what is left of its heap, such as `new Array(5e7).fill(1.5)`, for which
  * V8 gives up. JavaScript that is not trusted needs more than this: WebAssembly inside a worker, Node's permission model,
- * or a process with fewer rights.
+ * or a process with fewer rights. WebAssembly with garbage-collected types is held by neither the heap's limit nor, on
+ * Node 24, by the end of its thread: `maxMemoryPages` of a `WasmInstancePool` refuses it.
  *
  * What a worker sends is not trusted. It may answer what it was asked, once for every call and once for every part of a
  * stream that is wanted; anything else ends it. What it answers is decoded by the schemas of its group in the process, and
