@@ -29,7 +29,10 @@ export default defineConfig({
         test: {
           name: "pools",
           include: [tests("{core,connection}")],
-          exclude: ["**/*.integration.test.ts", "**/{sweep,model,gates,auditor,spike,contract.faults,endurance*}.test.ts"],
+          exclude: [
+            "**/*.integration.test.ts",
+            "**/{sweep,model,gates,auditor,spike,contract.faults,endurance*}.test.ts"
+          ],
           testTimeout: 3000,
           env: { POOL_SEEDS: "20" }
         }
