@@ -229,8 +229,7 @@ export class SharedStore implements Store.Store<Slot, never> {
   }
 
   invalidate(value: Slot): void {
-    const entry = this.#entries[value.index]
-    if (entry !== undefined && entry.value === value && entry.list !== undefined) entry.isInvalid = true
+    for (const entry of this.#leased) if (entry.value === value) entry.isInvalid = true
   }
 
   resized(): void {}
@@ -288,10 +287,13 @@ export class SharedStore implements Store.Store<Slot, never> {
 
   figures(): Store.Figures {
     this.#publish()
-    const used = this.slots.countUsed()
     const { acquired, exhausted, pending, timeouts } = this.slots.sums()
-    const idle = Math.max(0, this.slots.capacity - used)
-    const released = Math.max(0, acquired - used)
+    const all = this.slots.countUsed()
+    const released = Math.max(0, acquired - all)
+    // A thread that has no part in it any more has none of the slots to hand out.
+    const isClosed = this.admission.lifecycle === "closed"
+    const used = isClosed ? this.admission.used : all
+    const idle = isClosed ? 0 : Math.max(0, this.slots.capacity - all)
     return { idle, used, size: idle + used, pending, acquired, released, timeouts, exhausted }
   }
 
