@@ -1,6 +1,6 @@
 import { InvalidOptions, type Pool } from "@effect-pools/core"
 import { SharedPool } from "@effect-pools/lock-free"
-import { Gates, Subject } from "@effect-pools/testing"
+import { type Gates, Subject } from "@effect-pools/testing"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
