@@ -7,7 +7,7 @@ import { Layout, TURNSTILE_AT } from "../../src/internal/sharedLayout.ts"
 import { growData } from "../../src/internal/sharedMemory.ts"
 import { SharedSlots } from "../../src/internal/sharedSlots.ts"
 
-export interface StressData {
+interface StressData {
   readonly control: SharedArrayBuffer
   readonly data: SharedArrayBuffer
   readonly report: SharedArrayBuffer
@@ -18,7 +18,7 @@ export interface StressData {
 }
 
 /** In the report: how many slots were taken and given back, what went wrong, how often it slept, and the order to stop. */
-export const report = { operations: 0, faults: 1, sleeps: 2, stop: 3 } as const
+const report = { operations: 0, faults: 1, sleeps: 2, stop: 3 } as const
 
 const { control, data, most, report: reported, slotBytes, thread } = workerData as StressData
 const layout = new Layout(control)
