@@ -409,7 +409,7 @@ export interface ServiceClass<Self, Id extends string> extends Context.Key<Self,
  *
  * class Connections extends SharedPermits.Service<Connections>()("app/Connections", { permits: 20 }) {}
  *
- * declare const query: Effect.Effect<number>
+ * const query = Effect.succeed("rows")
  *
  * const program = Effect.gen(function*() {
  *   const connections = yield* Connections

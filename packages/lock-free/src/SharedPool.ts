@@ -479,12 +479,13 @@ export type ServiceOptions = Options | (AttachOptions & { readonly handle: Handl
  * **Example** (In the main thread and in a worker)
  *
  * ```ts
+ * import { workerData } from "node:worker_threads"
  * import { Effect } from "effect"
  * import { SharedPool } from "@effect-pools/lock-free"
  *
  * class Frames extends SharedPool.Service<Frames>()("app/Frames", { slots: 16, slotBytes: 65_536 }) {}
  *
- * declare const workerData: SharedPool.Handle
+ * // In the worker, which was given `pool.handle` as its data.
  * class FramesOfMain extends SharedPool.Service<FramesOfMain>()("app/Frames", { handle: workerData }) {}
  *
  * const program = Frames.use(({ bytes }) => Effect.sync(() => bytes.length)).pipe(Effect.provide(Frames.layer))
