@@ -2,7 +2,7 @@ import { Budget } from "@effect-pools/core"
 import { InstancePool } from "@effect-pools/instance"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type { Case } from "../harness.ts"
+import type { Case, Contender } from "../harness.ts"
 import { inOneFiber } from "../loops.ts"
 import type { Effort } from "../settings.ts"
 
@@ -46,5 +46,37 @@ export const makeInstances = Effect.fnUntraced(function* ({
       { name: "InstancePool.use, under a budget", against: "InstancePool.use" }
     ]
   }
-  return [leases]
+  const slow = Effect.as(Effect.sleep(building), {})
+  const together = yield* InstancePool.make({ create: slow, max: callers })
+  const concurrent: Case = {
+    name: "instance-concurrent",
+    title: `${callers} callers at once, each of whose instances takes ${building} ms to build`,
+    method: "The time for all of them, divided by their number. A pool builds them beside one another.",
+    operations: callers,
+    rounds: isQuick ? 11 : 31,
+    contenders: [
+      atOnce("one after the other", 1, slow),
+      atOnce("bare factory, at once", callers, slow),
+      atOnce("InstancePool.use, at once", callers, InstancePool.use(together, useBody))
+    ],
+    comparisons: [
+      { name: "InstancePool.use, at once", against: "one after the other", goal: callers / 2 },
+      { name: "InstancePool.use, at once", against: "bare factory, at once" }
+    ]
+  }
+  return [leases, concurrent]
+})
+
+const callers = 16
+/** In milliseconds. */
+const building = 10
+
+/** So many fibers at a time perform an effect. */
+const atOnce = (name: string, concurrency: number, effect: Effect.Effect<unknown, unknown>): Contender => ({
+  name,
+  run: async (operations) => {
+    const start = performance.now()
+    await Effect.runPromise(Effect.forEach(Array.from({ length: operations }), () => effect, { concurrency }))
+    return performance.now() - start
+  }
 })
