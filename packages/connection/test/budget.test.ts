@@ -74,6 +74,41 @@ describe("connection pools under a budget", () => {
     })
   )
 
+  it.effect("that fill min do not take back what was given up for others", () =>
+    Effect.gen(function* () {
+      const budget = yield* Budget.make({ max: 1 })
+      const eager = yield* open(budget, { min: 1 })
+      const other = yield* open(budget)
+      yield* TestClock.adjust(10)
+      assert.strictEqual((yield* ConnectionPool.stats(eager.pool)).idle, 1)
+      for (const options of [undefined, { acquireTimeout: 0 }]) {
+        const before = eager.gates.attempts
+        const caller = yield* fork(Effect.exit(ConnectionPool.use(other.pool, () => Effect.void, options)))
+        yield* TestClock.adjust(10)
+        const exit = yield* Fiber.join(caller)
+        assert.isAtMost(eager.gates.attempts - before, 1)
+        if (options === undefined) assert.isTrue(Exit.isSuccess(exit))
+      }
+    })
+  )
+
+  it.effect("with an open breaker come back when their backend does, though others hold all permits idle", () =>
+    Effect.gen(function* () {
+      const budget = yield* Budget.make({ max: 2 })
+      const broken = yield* open(budget, { breaker: { failures: 2, probeInterval: "1 second" } as never })
+      broken.gates.create = "fail"
+      const caller = yield* fork(Effect.exit(touch(broken.pool)))
+      yield* TestClock.adjust("2 minutes")
+      yield* Fiber.join(caller)
+      const rich = yield* open(budget, { min: 2, idleTimeout: Infinity, maxLifetime: Infinity })
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual((yield* ConnectionPool.stats(rich.pool)).idle, 2)
+      broken.gates.allWell()
+      yield* TestClock.adjust("2 minutes")
+      assert.isTrue(Exit.isSuccess(yield* Effect.exit(touch(broken.pool))))
+    })
+  )
+
   it.effect("reclaim no connection that is being checked or reset", () =>
     Effect.gen(function* () {
       const budget = yield* Budget.make({ max: 1 })
@@ -111,7 +146,7 @@ const gates: ReadonlyArray<Gates.Gate> = ["ok", "ok", "ok", 5, 40, { late: 30 },
 
 /** Random operations on three pools whose connections fail, hang and die. */
 const play = Effect.gen(function* () {
-  const max = 3 + (yield* below(4))
+  const max = 4 + (yield* below(4))
   const budget = yield* Budget.make({ max })
   const scope = yield* Scope.make()
   const worlds: Array<{ readonly gates: Gates.Gates; readonly pool: Pool }> = []

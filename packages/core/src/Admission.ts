@@ -337,6 +337,7 @@ export class Admission<A, out E = unknown> {
     this.observer.emit({ _tag: "Suspended" })
     // Who takes part only if an item is idle would now wait.
     this.#decline()
+    this.#unqueued()
   }
 
   resume(): void {
@@ -360,6 +361,7 @@ export class Admission<A, out E = unknown> {
     return Effect.suspend(() => {
       if (this.lifecycle === "open" || this.lifecycle === "suspended") {
         this.lifecycle = "draining"
+        this.permits?.retire()
         this.observer.emit({ _tag: "Draining" })
         this.failWaiters(Effect.fail(this.#refusals.closed), "closed")
       }
@@ -379,6 +381,7 @@ export class Admission<A, out E = unknown> {
     return Effect.suspend(() => {
       if (this.lifecycle !== "closed") {
         this.lifecycle = "closed"
+        this.permits?.retire()
         this.observer.emit({ _tag: "Closing", used: this.used })
         this.#deadline.clear()
         this.failWaiters(Effect.fail(this.#refusals.closed), "closed")

@@ -10,7 +10,8 @@
  *
  * - It is asked when an item is made, and told when one has ended. A lease on an item that is there costs nothing.
  * - When it is spent, pools give up what lies idle, the least recently used first among all of them, before anybody waits.
- * - Pools in need are served in the order in which they asked, one item at a time. A pool does not keep them waiting by
+ * - Pools in need are served in the order in which they asked, one item at a time; a pool whose first caller leaves keeps
+ *   its place for the next. A pool does not keep others waiting by
  *   handing on to its own callers what others have waited for longer.
  * - A pool can have a minimum that others cannot take from it.
  *
@@ -56,6 +57,8 @@ export interface Member {
   readonly weight: number
   /** The time of its clock, in milliseconds. Members of one budget have one clock. */
   readonly now: () => number
+  /** How many items lie idle. */
+  readonly idle: () => number
   /** Since when its least recently used idle item lies idle, in milliseconds; `undefined` if it has none. */
   readonly idleSince: () => number | undefined
   /** Ends that item. Its permits are given back when it is gone. */
@@ -100,7 +103,9 @@ export interface Membership {
   readonly idled: () => void
   /** Whether an item should go to another pool rather than to a caller who has waited since this time. */
   readonly isOwed: (since: number) => boolean
-  /** Whether there are permits for it, or idle items of others that would give them up. */
+  /** It will need no more permits: its minimum is others' from now on. */
+  readonly retire: () => void
+  /** Whether there are permits for it, or enough idle items of others, and nobody waits for them. */
   readonly isWithinReach: () => boolean
   /** An item is gone. */
   readonly give: () => void
@@ -112,7 +117,7 @@ export interface Membership {
  * **Details**
  *
  * `free` are permits that nobody has; some of them may be others' minimum. `inLine` is how many pools wait. Of each member:
- * `taken` permits, `minimum`, and whether it waits.
+ * `taken` permits, `minimum`, `weight` of an item, and whether it waits.
  *
  * @category schemas
  * @since 0.1.0
@@ -123,7 +128,13 @@ export const BudgetStats = Schema.Struct({
   free: Schema.Number,
   inLine: Schema.Number,
   members: Schema.Array(
-    Schema.Struct({ name: Schema.String, taken: Schema.Number, minimum: Schema.Number, waits: Schema.Boolean })
+    Schema.Struct({
+      name: Schema.String,
+      taken: Schema.Number,
+      minimum: Schema.Number,
+      weight: Schema.Number,
+      waits: Schema.Boolean
+    })
   )
 })
 
@@ -141,7 +152,7 @@ export interface BudgetStats extends Schema.Schema.Type<typeof BudgetStats> {}
  */
 export interface Share {
   readonly budget: Budget
-  /** How many permits no other pool gets. Default 0. */
+  /** How many permits no other pool gets: a multiple of `weight`. Default 0. */
   readonly minimum?: number | undefined
   /** How many permits an item takes. Default 1. */
   readonly weight?: number | undefined
@@ -188,7 +199,10 @@ export const isBudget = (u: unknown): u is Budget => hasProperty(u, TypeId)
  *
  * Fibers that hold an item of one pool while they wait for one of another can wait for each other. Nothing can give them
  * what they need, and their `AcquireTimeout` says who has the permits. A minimum for each pool that others are used within
- * is a way out.
+ * is a way out. The same goes for finalizers that use a pool of the budget whose permit they still hold.
+ *
+ * While an item that was given up does not end, its permits count as on their way, for up to its pool's `destroyTimeout`; and
+ * connections that are shared (`concurrency`) and never idle are given up to nobody.
  *
  * **Example** (Two pools that have ten connections together)
  *
@@ -259,18 +273,16 @@ export const check = (
   checks.known(share, shareFields, "budget.")
   const { budget } = share
   const each = checks.integer("budget.weight", share.weight, weight, 1)
-  if (each > budget.max) {
-    return checks.refuse("budget.weight", each, `must not exceed what there is in all (${budget.max})`)
+  const { members } = budget.statsUnsafe()
+  const open = budget.max - members.reduce((sum, member) => sum + member.minimum, 0)
+  if (each > open) {
+    return checks.refuse("budget.weight", each, `must not exceed what is promised to nobody (${open})`)
   }
   const minimum = checks.integer("budget.minimum", share.minimum, 0, 0)
-  const promised = budget.statsUnsafe().members.reduce((sum, member) => sum + member.minimum, 0)
-  if (minimum + promised > budget.max) {
-    return checks.refuse(
-      "budget.minimum",
-      minimum,
-      `must not exceed what is not promised yet (${budget.max - promised})`
-    )
-  }
+  if (minimum % each !== 0) checks.refuse("budget.minimum", minimum, `must be a multiple of the weight (${each})`)
+  // Each of the others must still be able to have an item, beside all minimums but its own.
+  const most = Math.min(open, ...members.map((member) => open + member.minimum - member.weight))
+  if (minimum > most) checks.refuse("budget.minimum", minimum, `must not exceed what others can do without (${most})`)
   return { budget, weight: each, minimum }
 }
 

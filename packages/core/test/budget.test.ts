@@ -64,8 +64,8 @@ describe("a budget", () => {
         free: 0,
         inLine: 0,
         members: [
-          { name: "one", taken: 2, minimum: 0, waits: false },
-          { name: "other", taken: 1, minimum: 0, waits: false }
+          { name: "one", taken: 2, minimum: 0, weight: 1, waits: false },
+          { name: "other", taken: 1, minimum: 0, weight: 1, waits: false }
         ]
       })
       for (const { release } of held) yield* release
@@ -163,6 +163,68 @@ describe("a budget", () => {
     })
   )
 
+  it.effect("serves a minimum that comes free past the first in line, who could not have it", () =>
+    Effect.gen(function* () {
+      const budget = yield* Budget.make({ max: 3 })
+      const holder = yield* openPool(budget)
+      const held = [yield* hold(holder), yield* hold(holder), yield* hold(holder)]
+      const late = yield* openPool(budget, { minimum: 2 })
+      const first = yield* fork(hold(yield* openPool(budget)))
+      const own = [yield* fork(hold(late)), yield* fork(hold(late))]
+      for (const { item, release } of held.slice(0, 2)) {
+        yield* Pool.invalidate(holder, item)
+        yield* release
+      }
+      for (const fiber of own) yield* Fiber.join(fiber)
+      assert.isUndefined(first.pollUnsafe())
+      yield* held[2]!.release
+      yield* Fiber.join(first)
+    })
+  )
+
+  it.effect("gives up nothing for a caller who does not wait and for whom it would not be enough", () =>
+    Effect.gen(function* () {
+      const budget = yield* Budget.make({ max: 5 })
+      const small = yield* openPool(budget)
+      const held = yield* Effect.forEach([1, 2, 3, 4, 5], () => hold(small))
+      yield* held[0]!.release
+      yield* held[1]!.release
+      const large = yield* openPool(budget, { weight: 3 })
+      const impatient = Pool.use(large, () => Effect.void, { acquireTimeout: 0 })
+      assert.strictEqual(reasonOf(yield* Effect.exit(impatient)), "Exhausted")
+      assert.deepStrictEqual(sizes(small, large), [5, 0])
+      yield* held[2]!.release
+      yield* impatient
+      assert.deepStrictEqual(sizes(small, large), [2, 1])
+    })
+  )
+
+  it.effect("does not disturb others for a pool that is suspended, and keeps nothing for one that drains", () =>
+    Effect.gen(function* () {
+      const budget = yield* Budget.make({ max: 2 })
+      const [one, other] = [yield* openPool(budget), yield* openPool(budget, { minimum: 1 })]
+      const held = yield* hold(one)
+      yield* hold(other)
+      const waiting = yield* fork(Effect.exit(Pool.use(other, () => Effect.void)))
+      yield* Pool.suspend(other)
+      yield* held.release
+      assert.deepStrictEqual(sizes(one, other), [1, 1])
+      assert.strictEqual((yield* Budget.stats(budget)).inLine, 0)
+      yield* Pool.resume(other)
+      assert.isTrue(Exit.isSuccess(yield* Fiber.join(waiting)))
+
+      const fresh = yield* Budget.make({ max: 2 })
+      const draining = yield* openPool(fresh, { minimum: 2 })
+      yield* hold(draining)
+      const third = yield* openPool(fresh)
+      const blocked = yield* fork(hold(third))
+      yield* TestClock.adjust(1)
+      assert.isUndefined(blocked.pollUnsafe())
+      yield* fork(Pool.drain(draining))
+      yield* Fiber.join(blocked)
+    })
+  )
+
   it.effect("counts by weight, and lets nobody by who needs less than the first in line", () =>
     Effect.gen(function* () {
       const budget = yield* Budget.make({ max: 10 })
@@ -237,7 +299,7 @@ describe("a budget", () => {
       yield* Fiber.join(waiting)
       assert.deepInclude(yield* Budget.stats(budget), {
         free: 1,
-        members: [{ name: other.name, taken: 1, minimum: 0, waits: false }]
+        members: [{ name: other.name, taken: 1, minimum: 0, weight: 1, waits: false }]
       })
     })
   )
@@ -295,6 +357,7 @@ describe("a budget", () => {
         [{ budget, weight: 0 }, "budget.weight"],
         [{ budget, weight: 1.5 }, "budget.weight"],
         [{ budget, minimum: 5 }, "budget.minimum"],
+        [{ budget, minimum: 3, weight: 2 }, "budget.minimum"],
         [{ budget, minimum: -1 }, "budget.minimum"],
         [{ budget, minimum: "1" }, "budget.minimum"],
         [{ budget, maximum: 1 }, "budget.maximum"],
@@ -305,9 +368,13 @@ describe("a budget", () => {
         assert.strictEqual((yield* Effect.flip(check(share))).field, field)
       }
       assert.deepStrictEqual(yield* check(budget), { budget, minimum: 0, weight: 1 })
-      yield* openPool(budget, { minimum: 3 })
-      assert.strictEqual((yield* Effect.flip(check({ budget, minimum: 2 }))).field, "budget.minimum")
-      assert.deepStrictEqual(yield* check({ budget, minimum: 1, weight: 2 }), { budget, minimum: 1, weight: 2 })
+      yield* openPool(budget, { minimum: 2 })
+      // What others can always have is nothing to count on, and what they must be able to have is nothing to ask for.
+      assert.strictEqual((yield* Effect.flip(check({ budget, weight: 3 }))).field, "budget.weight")
+      assert.strictEqual((yield* Effect.flip(check({ budget, minimum: 3 }))).field, "budget.minimum")
+      yield* openPool(budget, { weight: 2 })
+      assert.strictEqual((yield* Effect.flip(check({ budget, minimum: 1 }))).field, "budget.minimum")
+      assert.deepStrictEqual(yield* check({ budget, weight: 2 }), { budget, minimum: 0, weight: 2 })
     })
   )
 

@@ -247,7 +247,9 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
     }
     while (this.#wantsConnection()) {
       const isForWaiter = this.#demandsConnection()
-      if (!creation.mayStart(now, isForWaiter) || !admission.claim(isForWaiter ? "line" : "ahead")) break
+      // While the breaker is open nobody is let in to wait, and yet they are whom an attempt is for.
+      const urgency = isForWaiter ? "line" : creation.isBroken ? "now" : "ahead"
+      if (!creation.mayStart(now, isForWaiter) || !admission.claim(urgency)) break
       creation.start()
     }
   }

@@ -15,6 +15,8 @@ export class LocalBudget implements Budget {
   readonly #members = new Set<Seat>()
   readonly #line = new LinkedList<Seat>()
   readonly #watching = new Set<Seat>()
+  /** The member for whom idle items are being given up, and who does not wait: what comes back is not for whoever is quicker. */
+  #asking: Seat | undefined = undefined
   #isServing = false
   #serveAgain = false
 
@@ -34,14 +36,17 @@ export class LocalBudget implements Budget {
 
   take(seat: Seat, urgency: Urgency): boolean {
     if (this.isClosed) return false
+    if (urgency === "ahead" && this.#asking !== undefined) {
+      this.#watching.add(seat)
+      return false
+    }
     if (this.#takeNow(seat)) return true
     switch (urgency) {
       case "ahead":
         this.#watching.add(seat)
         return false
       case "now":
-        while (this.#reclaimFor(seat)) if (this.#takeNow(seat)) return true
-        return false
+        return this.isWithinReach(seat) && this.#takeByReclaiming(seat)
       case "line":
         if (seat.list === undefined) {
           seat.since = seat.member.now()
@@ -49,6 +54,18 @@ export class LocalBudget implements Budget {
         }
         this.#serve()
         return false
+    }
+  }
+
+  #takeByReclaiming(seat: Seat): boolean {
+    if (this.#asking !== undefined) return false
+    this.#asking = seat
+    try {
+      while (this.#reclaimFor(seat)) if (this.#takeNow(seat)) return true
+      return false
+    } finally {
+      this.#asking = undefined
+      this.#serve()
     }
   }
 
@@ -105,7 +122,14 @@ export class LocalBudget implements Budget {
   }
 
   isWithinReach(seat: Seat): boolean {
-    return !this.isClosed && (this.#canHave(seat) || this.#leastRecentlyUsed(seat) !== undefined)
+    if (this.isClosed) return false
+    const { minimum, weight } = seat.member
+    if (this.#canHave(seat) && seat.taken + weight <= minimum) return true
+    const first = this.#line.head
+    if (first !== undefined && first !== seat) return false
+    let reachable = this.free - (this.#promised - seat.promised) + this.#returning
+    for (const other of this.#members) if (other !== seat) reachable += other.givable
+    return reachable >= weight
   }
 
   /** Serves those in line, in order; what comes back in the middle of it is seen to in another round. */
@@ -129,12 +153,31 @@ export class LocalBudget implements Budget {
         this.#line.remove(first)
         this.#grant(first)
         first.member.granted()
-      } else if (!this.#reclaimFor(first)) return
+      } else if (!this.#reclaimFor(first) && !this.#serveMinimum()) return
     }
+    if (this.#asking !== undefined) return
     if (this.free <= this.#promised || this.#watching.size === 0) return
     const watching = Array.from(this.#watching)
     this.#watching.clear()
     for (const seat of watching) seat.member.freed()
+  }
+
+  /** Serves one behind the first in line with what is its own by its minimum, which nobody before it could have. */
+  #serveMinimum(): boolean {
+    for (const seat of this.#line) {
+      if (seat.taken + seat.member.weight > seat.member.minimum || !this.#canHave(seat)) continue
+      this.#line.remove(seat)
+      this.#grant(seat)
+      seat.member.granted()
+      return true
+    }
+    return false
+  }
+
+  retire(seat: Seat): void {
+    this.#promised -= seat.promised
+    seat.isRetired = true
+    this.#serve()
   }
 
   /** An item lies idle. */
@@ -196,6 +239,7 @@ export class LocalBudget implements Budget {
         name: member.name,
         taken,
         minimum: member.minimum,
+        weight: member.weight,
         waits: list !== undefined
       }))
     }
@@ -208,6 +252,7 @@ class Seat implements Membership, Linked<Seat> {
   taken = 0
   /** Of what it has taken, that which it was asked to give up and has not given back. */
   returning = 0
+  isRetired = false
   /** When it got in line. */
   since = 0
   list: LinkedList<any> | undefined = undefined
@@ -221,17 +266,31 @@ class Seat implements Membership, Linked<Seat> {
 
   /** What it has not of its minimum. */
   get promised(): number {
-    return Math.max(0, this.member.minimum - this.taken)
+    return Math.max(0, this.#minimum - this.taken)
+  }
+
+  get #minimum(): number {
+    return this.isRetired ? 0 : this.member.minimum
+  }
+
+  /** What its idle items would give. */
+  get givable(): number {
+    const { weight } = this.member
+    const beyond = Math.floor(Math.max(0, this.taken - this.returning - this.#minimum) / weight)
+    return Math.min(this.member.idle(), beyond) * weight
   }
 
   /** Whether it has more than its minimum. */
   get canGive(): boolean {
-    const { minimum, weight } = this.member
-    return this.taken - this.returning - weight >= minimum
+    return this.taken - this.returning - this.member.weight >= this.#minimum
   }
 
   get isClosed(): boolean {
     return this.#budget.isClosed
+  }
+
+  retire(): void {
+    if (!this.isRetired) this.#budget.retire(this)
   }
 
   idled(): void {

@@ -18,6 +18,7 @@ export class Permits {
       minimum: share.minimum,
       weight: share.weight,
       now: () => admission.clock.exact(),
+      idle: () => admission.idle,
       idleSince: () => admission.store.idleSince(),
       reclaim: () => admission.store.evict(),
       granted: () => {
@@ -36,7 +37,7 @@ export class Permits {
 
   /** Who has the permits, if there are none for this pool. */
   get shortage(): string | undefined {
-    if (this.#seat.isWithinReach()) return undefined
+    if (!this.isInLine && this.#seat.isWithinReach()) return undefined
     const { inLine, max, members, name } = this.share.budget.statsUnsafe()
     if (this.isClosed) return `its budget "${name}" is closed`
     const taken = members.map((member) => `${member.name} ${member.taken}`).join(", ")
@@ -95,6 +96,11 @@ export class Permits {
     if (!this.isInLine || this.#isAsking) return
     this.isInLine = false
     this.#seat.withdraw()
+  }
+
+  /** It will make nothing more. */
+  retire(): void {
+    this.#seat.retire()
   }
 
   leave(): void {
