@@ -41,9 +41,9 @@ describe("events", () => {
 })
 
 describe("errors", () => {
-  it("have the five reasons", () => {
+  it("have the six reasons", () => {
     expect<PoolError.PoolError["reason"]["_tag"]>().type.toBe<
-      "AcquireTimeout" | "Exhausted" | "QueueFull" | "Suspended" | "Closed"
+      "AcquireTimeout" | "Exhausted" | "QueueFull" | "Suspended" | "Closed" | "BudgetClosed"
     >()
     expect<PoolError.PoolError["isRetryable"]>().type.toBe<boolean>()
   })
