@@ -141,6 +141,19 @@ export class Checks {
   }
 }
 
+/**
+ * Options, with others where they say nothing: as everywhere, `undefined` is as good as nothing. What is no object is left
+ * as it is, for the check to refuse. For those who build pools.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const withDefaults = <O extends object>(options: O, defaults: Partial<O>): O => {
+  if (typeof options !== "object" || options === null) return options
+  const given = Object.entries(options).filter(([, value]) => value !== undefined)
+  return Object.assign({}, defaults, Object.fromEntries(given) as unknown as O)
+}
+
 const isRecord = (value: unknown): boolean => typeof value === "object" && value !== null && !Array.isArray(value)
 
 /** `NaN` for what is no duration; `Duration` itself is lenient and reads much of that as zero. */

@@ -180,3 +180,25 @@ describe("checks", () => {
     }
   })
 })
+
+describe("withDefaults", () => {
+  interface Options {
+    readonly max?: number | undefined
+    readonly name?: string | undefined
+  }
+
+  it("fills in what is not given, or undefined", () => {
+    const defaults: Options = { max: 2, name: "fakes" }
+    assert.deepStrictEqual(InvalidOptions.withDefaults<Options>({ max: 5, name: undefined }, defaults), {
+      max: 5,
+      name: "fakes"
+    })
+    assert.deepStrictEqual(defaults, { max: 2, name: "fakes" })
+  })
+
+  it("leaves what is no object to be refused", () => {
+    for (const options of [undefined, null, 5] as ReadonlyArray<unknown>) {
+      assert.strictEqual(InvalidOptions.withDefaults(options as Options, { max: 2 }), options)
+    }
+  })
+})

@@ -1,3 +1,4 @@
+import { InvalidOptions } from "@effect-pools/core"
 import type { Options } from "../InstancePool.ts"
 
 /** What `layerTest` says of these is part of its documentation. */
@@ -9,10 +10,6 @@ const defaults = {
   leakDetection: "1 minute"
 } as const satisfies Partial<Options<unknown, unknown, never>>
 
-/** The options of a pool of fakes. As everywhere, `undefined` is as good as nothing. */
-export const withTestDefaults = <A, E, R>(options: Options<A, E, R>): Options<A, E, R> => {
-  // Refused where options are checked.
-  if (typeof options !== "object" || options === null) return options
-  const given = Object.entries(options).filter(([, value]) => value !== undefined)
-  return Object.assign({}, defaults, Object.fromEntries(given) as unknown as Options<A, E, R>)
-}
+/** The options of a pool of fakes. */
+export const withTestDefaults = <A, E, R>(options: Options<A, E, R>): Options<A, E, R> =>
+  InvalidOptions.withDefaults<Options<A, E, R>>(options, defaults)

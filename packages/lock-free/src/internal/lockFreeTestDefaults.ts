@@ -1,3 +1,4 @@
+import { InvalidOptions } from "@effect-pools/core"
 import type { Options } from "../LockFreePool.ts"
 
 /** What `layerTest` says of these is part of its documentation. */
@@ -7,10 +8,6 @@ const defaults = {
   leakDetection: "1 minute"
 } as const satisfies Partial<Options<unknown, unknown, unknown>>
 
-/** The options of a pool of fakes. As everywhere, `undefined` is as good as nothing. */
-export const withTestDefaults = <A, E, C>(options: Options<A, E, C>): Options<A, E, C> => {
-  // Refused where options are checked.
-  if (typeof options !== "object" || options === null) return options
-  const given = Object.entries(options).filter(([, value]) => value !== undefined)
-  return Object.assign({}, defaults, Object.fromEntries(given) as unknown as Options<A, E, C>)
-}
+/** The options of a pool of fakes. */
+export const withTestDefaults = <A, E, C>(options: Options<A, E, C>): Options<A, E, C> =>
+  InvalidOptions.withDefaults<Options<A, E, C>>(options, defaults)
