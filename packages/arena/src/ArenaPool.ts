@@ -471,7 +471,7 @@ export const Service =
     options: Options<M> | Effect.Effect<Options<M>, OE, OR>
   ): ServiceClass<Self, Id, M, OE | InvalidOptions.InvalidOptions, Exclude<OR, Scope.Scope>> => {
     const given = Effect.isEffect(options) ? options : Effect.succeed(options)
-    const named = (options: Options<M>) => make(options?.name === undefined ? { ...options, name: id } : options)
+    const named = (options: Options<M>) => make(PoolService.named(id, options))
     return PoolService.make<
       Self,
       Id,

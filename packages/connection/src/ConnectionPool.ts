@@ -498,8 +498,7 @@ export const Service =
     options: Options<A, E, R> | Effect.Effect<Options<A, E, R>, OE, OR>
   ): ServiceClass<Self, Id, A, E, OE | InvalidOptions.InvalidOptions, Exclude<R | OR, Scope.Scope>> => {
     const given = Effect.isEffect(options) ? options : Effect.succeed(options)
-    const makeNamed = <R2>(options: Options<A, E, R2>) =>
-      make(options?.name === undefined ? { ...options, name: id } : options)
+    const makeNamed = <R2>(options: Options<A, E, R2>) => make(PoolService.named(id, options))
     const open = Effect.flatMap(given, makeNamed)
     return PoolService.make<
       Self,

@@ -133,3 +133,13 @@ export const make = <Self, const Id extends string, P extends Pool.Pool<A, E>, A
     ...extra(tag, opening)
   }) as never
 }
+
+/**
+ * Options of a pool that is named after its service unless they say otherwise. For those who build pools.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const named = <O extends { readonly name?: string | undefined }>(id: string, options: O): O =>
+  // What is no object is refused where options are checked.
+  options?.name === undefined ? { ...options, name: id } : options

@@ -420,5 +420,4 @@ export const serviceOf = <Self, const Id extends string, A, E, LE, LR>(
     tracksCallSites
   ) as never
 
-const makeNamed = <A, E, R>(id: string, options: Options<A, E, R>) =>
-  make(options?.name === undefined ? { ...options, name: id } : options)
+const makeNamed = <A, E, R>(id: string, options: Options<A, E, R>) => make(PoolService.named(id, options))

@@ -477,5 +477,4 @@ export const Service =
     ) as never
   }
 
-const makeNamed = <A, E, C>(id: string, options: Options<A, E, C>) =>
-  make(options?.name === undefined ? { ...options, name: id } : options)
+const makeNamed = <A, E, C>(id: string, options: Options<A, E, C>) => make(PoolService.named(id, options))

@@ -526,7 +526,7 @@ const openNamed = (
   id: string,
   options: ServiceOptions
 ): Effect.Effect<SharedPool, InvalidOptions.InvalidOptions | AttachError, Scope.Scope> => {
-  const named = options?.name === undefined ? { ...options, name: id } : options
+  const named = PoolService.named(id, options)
   if (!("handle" in named)) return make(named)
   const { handle, ...rest } = named
   return attach(handle, rest)

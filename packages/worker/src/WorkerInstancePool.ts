@@ -22,7 +22,7 @@
  *
  * @since 0.1.0
  */
-import { InvalidOptions } from "@effect-pools/core"
+import { InvalidOptions, PoolService } from "@effect-pools/core"
 import { InstancePool } from "@effect-pools/instance"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -270,9 +270,7 @@ export const Service =
     Exclude<Rpc.MiddlewareClient<Rpcs> | OR, Scope.Scope>
   > => {
     const given = Effect.isEffect(options) ? options : Effect.succeed(options)
-    const open = Effect.flatMap(given, (options) =>
-      make(options?.name === undefined ? { ...options, name: id } : options)
-    )
+    const open = Effect.flatMap(given, (options) => make(PoolService.named(id, options)))
     const tracksCallSites = !Effect.isEffect(options) && options?.leakDetection !== undefined
     return InstancePool.serviceOf<
       Self,
