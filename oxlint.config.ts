@@ -16,6 +16,7 @@ const rooms: Record<string, Room> = {
   instance: { imports: ["core"], effectOnly: true },
   arena: { imports: ["core"], effectOnly: true },
   "lock-free": { imports: ["core"] },
+  resource: { imports: ["core"], effectOnly: true },
   testing: { imports: ["core"] },
   postgres: { imports: ["connection", "core"] },
   wasm: { imports: ["instance", "core"] },

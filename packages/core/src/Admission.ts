@@ -34,7 +34,7 @@ import { Observer } from "./Observer.ts"
 import type { Detail, WaitOutcome } from "./PoolEvent.ts"
 import type { PoolError } from "./PoolError.ts"
 import type { Store } from "./Store.ts"
-import { Waiter } from "./Waiter.ts"
+import { type Line, Waiter } from "./Waiter.ts"
 
 /**
  * `open` serves; `suspended` lets callers queue but serves nobody; `draining` refuses callers and waits for the leases
@@ -67,6 +67,15 @@ export interface Settings {
 }
 
 /**
+ * @category options
+ * @since 0.1.0
+ */
+export interface Lines<A> {
+  /** Where callers wait. Default: in the order of their priorities, and among equals in that in which they came. */
+  readonly waiters?: Line<A>
+}
+
+/**
  * @category models
  * @since 0.1.0
  */
@@ -93,7 +102,7 @@ export class Admission<A, out E = unknown> {
   used = 0
   creating = 0
   destroying = 0
-  readonly waiters = new PriorityQueue<Waiter<A>>()
+  readonly waiters: Line<A>
 
   /** Set once, before anything else happens. */
   store!: Store<A, E>
@@ -114,7 +123,7 @@ export class Admission<A, out E = unknown> {
   /** What is left to do when the pool has closed; done once. */
   #atEnd: Array<() => void> = []
 
-  constructor(settings: Settings, context: Context.Context<never>) {
+  constructor(settings: Settings & Lines<A>, context: Context.Context<never>) {
     this.name = settings.name
     this.noun = settings.noun ?? "item"
     this.min = settings.min
@@ -122,6 +131,7 @@ export class Admission<A, out E = unknown> {
     this.acquireTimeout = settings.acquireTimeout
     this.maxWaiters = settings.maxWaiters
     this.concurrency = settings.concurrency ?? 1
+    this.waiters = settings.waiters ?? new PriorityQueue<Waiter<A>>()
     const leakThreshold = settings.leakThreshold ?? Infinity
     this.tracksCallSites = leakThreshold !== Infinity
     this.#trackers = this.tracksCallSites ? 1 : 0
@@ -159,9 +169,9 @@ export class Admission<A, out E = unknown> {
   /** Gives the lease an item if one can be had this instant. */
   take(lease: Lease<A>): boolean {
     // Whoever waits goes first. (With an item idle there are waiters only while the pool is suspended.)
-    if (this.lifecycle !== "open" || this.waiters.size > 0) return false
+    if (this.lifecycle !== "open" || this.waiters.ready > 0) return false
     const now = this.clock.now()
-    const entry = this.store.take(now)
+    const entry = this.store.take(now, lease)
     if (entry === undefined) return false
     this.observer.wait.recordZero()
     this.#hold(lease, entry, now, 0)
@@ -172,7 +182,7 @@ export class Admission<A, out E = unknown> {
   wait(lease: Lease<A>): Effect.Effect<any, any, any> {
     // What the store could not do a moment ago it need not try again for this caller.
     if (this.lifecycle === "open" && !lease.request.isOptional) {
-      const refusal = this.store.refusal()
+      const refusal = this.store.refusal(lease)
       if (refusal !== undefined) return refusal
     }
     const fiber = lease.fiber!
@@ -218,17 +228,15 @@ export class Admission<A, out E = unknown> {
   }
 
   /** Hands an item that is counted as used to the first waiter; `false` if nobody may have it. */
-  offer(entry: Entry<A>, now: number): boolean {
-    const first = this.waiters.first()
+  offer(entry: Entry<A>, now: number, first = this.waiters.first()): boolean {
     if (first === undefined || this.lifecycle !== "open") return false
     // Under a budget others may have waited longer: then it is to lie idle, where they find it.
     if (this.permits !== undefined && this.permits.isOwed(first.lease.since)) return false
-    this.#serveFirst(entry, now)
+    this.#give(first, entry, now)
     return true
   }
 
-  #serveFirst(entry: Entry<A>, now: number): void {
-    const waiter = this.waiters.first()!
+  #give(waiter: Waiter<A>, entry: Entry<A>, now: number): void {
     const lease = waiter.lease
     this.#dequeue(waiter)
     const waited = now - lease.since
@@ -260,14 +268,15 @@ export class Admission<A, out E = unknown> {
   serve(): void {
     // Taking an item can end another, which calls this again: the round that is going on sees to it.
     if (this.#isServing) return
-    if (this.lifecycle === "open" && this.waiters.size > 0) {
+    if (this.lifecycle === "open" && this.waiters.ready > 0) {
       const now = this.clock.now()
       this.#isServing = true
       try {
-        while (this.waiters.size > 0) {
-          const entry = this.store.take(now)
+        for (let first = this.waiters.first(); first !== undefined; first = this.waiters.first()) {
+          const entry = this.store.take(now, first.lease)
           if (entry === undefined) break
-          this.#serveFirst(entry, now)
+          // What was ended to take this one may have ended that wait.
+          this.#give(first.lease.state === "waiting" ? first : this.waiters.first()!, entry, now)
         }
       } finally {
         this.#isServing = false
@@ -312,10 +321,15 @@ export class Admission<A, out E = unknown> {
   failFirst(failure: Effect.Effect<never, unknown>, since = Infinity): boolean {
     for (const { lease } of this.waiters) {
       if (lease.request.isOptional || lease.since > since) continue
-      this.#answer(lease, failure, "failed")
+      this.fail(lease, failure)
       return true
     }
     return false
+  }
+
+  /** Ends the wait of this lease with a failure. */
+  fail(lease: Lease<A>, failure: Effect.Effect<never, unknown>): void {
+    this.#answer(lease, failure, "failed")
   }
 
   /** Why a lease that does not wait has got nothing. */
@@ -480,20 +494,20 @@ export class Admission<A, out E = unknown> {
     if (this.lifecycle === "draining" || this.lifecycle === "closed") return Effect.fail(this.#refusals.closed)
     if (lease.request.isOptional) {
       // Nobody is overtaken: with others waiting there is nothing idle to be had.
-      return this.lifecycle === "open" && this.waiters.size === 0 && this.store.mayOffer()
+      return this.lifecycle === "open" && this.waiters.ready === 0 && this.store.mayOffer()
         ? undefined
         : Exit.succeed(Option.none())
     }
-    const refusal = this.store.refusal() ?? this.#refuseWithoutBudget()
+    const refusal = this.store.refusal(lease) ?? this.#refuseWithoutBudget()
     if (refusal !== undefined) return refusal
     if (timeout <= 0) {
       const refusal = this.exhausted()
-      this.store.turnedAway()
+      this.store.turnedAway(lease)
       return refusal
     }
     if (this.waiters.size >= this.maxWaiters) {
       this.observer.exhausted++
-      if (this.waiters.size === 0) this.store.turnedAway()
+      if (this.waiters.size === 0) this.store.turnedAway(lease)
       return Effect.fail(this.#refusals.queueFull)
     }
     return undefined
@@ -548,7 +562,14 @@ export class Admission<A, out E = unknown> {
       state ??= stateOf(this)
       const failure =
         this.store.timeoutFailure() ??
-        Effect.fail(acquireTimeout(this, "queue", now - lease.since, state, this.#warnIfNested(lease)))
+        Effect.fail(
+          acquireTimeout(this, {
+            waited: now - lease.since,
+            state,
+            heldByCaller: this.#warnIfNested(lease),
+            waitsFor: this.store.waitsFor?.(lease)
+          })
+        )
       this.#answer(lease, failure, "timeout")
     }
     this.#deadline.set(this.#deadlines.next())
@@ -558,19 +579,22 @@ export class Admission<A, out E = unknown> {
   #warnIfNested(lease: Lease<A>): number {
     let held = 0
     for (const other of this.store.leases()) if (other.fiber === lease.fiber) held++
-    if (held > 0 && this.used >= this.max) {
+    if (held === 0) return 0
+    const { holder, name } = this.store.waitsFor?.(lease) ?? {}
+    const isItsOwn = holder?.fiber === lease.fiber
+    if (isItsOwn || this.used >= this.max) {
       this.observer.emit({ _tag: "NestedAcquire", lease: this.leaseId(lease), held })
-      this.warn(
-        `Pool "${this.name}": a fiber that holds ${held} of its items waits for another one while all are in use.` +
-          " Nested acquires deadlock like this: pass the item on instead."
-      )
+      const what = isItsOwn
+        ? `a fiber waits for "${name}", which it holds itself.`
+        : `a fiber that holds ${held} of its items waits for another one while all are in use.`
+      this.warn(`Pool "${this.name}": ${what} Nested acquires deadlock like this: pass the item on instead.`)
     }
     return held
   }
 
   /** Creating an item took too long: a failure like others of creation, but the pool's own. */
   createTimeout(waited: number): PoolError {
-    return acquireTimeout(this, "create", waited, stateOf(this), 0)
+    return acquireTimeout(this, { phase: "create", waited, state: stateOf(this) })
   }
 
   /** Logs a warning from the pool itself. */

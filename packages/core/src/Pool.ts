@@ -15,7 +15,7 @@ import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
-import { Admission, type Settings } from "./Admission.ts"
+import { Admission, type Lines, type Settings } from "./Admission.ts"
 import { check, Checks, type InvalidOptions } from "./InvalidOptions.ts"
 import { atCallSite, captureCallSite } from "./internal/callSite.ts"
 import { addFinalizerUnsafe, removeFinalizerUnsafe } from "./internal/scope.ts"
@@ -77,7 +77,7 @@ export interface AcquireOptions {
  */
 export const open = <A, E, S extends Store<A, E>>(definition: {
   readonly kind: string
-  readonly settings: Settings
+  readonly settings: Settings & Lines<A>
   /** How long closing waits for leases that are out, in milliseconds. */
   readonly closeGrace: number
   /** Makes the store. It may start work of its own at once. */
@@ -414,7 +414,13 @@ export const drain: {
 
 // Inside -------------------------------------------------------------------------------------------------------------
 
-const withChecked = <A, E, B, R>(
+/**
+ * Checks what one call asks for, and notes where it was made. For those who build pools.
+ *
+ * @category leases
+ * @since 0.1.0
+ */
+export const withChecked = <A, E, B, R>(
   self: Pool<A, E>,
   options: AcquireOptions,
   f: (options: Lease.AcquireOptions) => Effect.Effect<B, any, R>

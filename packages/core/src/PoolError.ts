@@ -34,7 +34,9 @@ const Explanation = Schema.Struct({
  * **Details**
  *
  * `waited` is in milliseconds. `phase` says what the time was spent on: `queue` is waiting for a turn, `create` is an
- * item under creation that never came to be. `explanation` is the state of the pool at that moment.
+ * item under creation that never came to be. Pools of named resources say which one it was as `resource`, and in place of
+ * `queue` whether its last holder has not put it back (`put`) or there was no place for it (`capacity`). `explanation` is
+ * the state of the pool at that moment; where the wait was for one resource, its oldest lease is that on this one.
  *
  * @category errors
  * @since 0.1.0
@@ -43,7 +45,8 @@ export class AcquireTimeout extends Schema.TaggedError<AcquireTimeout>("effect-p
   "AcquireTimeout",
   {
     pool: Schema.String,
-    phase: Schema.Literals(["queue", "create"]),
+    phase: Schema.Literals(["queue", "create", "put", "capacity"]),
+    resource: Schema.optional(Schema.String),
     waited: Schema.Number,
     explanation: Explanation
   }
@@ -54,14 +57,13 @@ export class AcquireTimeout extends Schema.TaggedError<AcquireTimeout>("effect-p
   override get message(): string {
     const it = this.explanation
     const said = [
-      (this.phase === "create"
-        ? `Pool "${this.pool}": creating an item took longer than ${Math.round(this.waited)} ms`
-        : `Pool "${this.pool}": no item within ${Math.round(this.waited)} ms`) +
+      `Pool "${this.pool}": ${inPhase[this.phase](this.resource, `${Math.round(this.waited)} ms`)}` +
         ` (${it.used} used, ${it.idle} idle, ${it.creating} being created, ${it.pending} waiting, max ${it.max})`
     ]
     if (it.oldestLease !== undefined) {
       const where = it.oldestLeaseTakenAt === undefined ? "" : `, taken ${it.oldestLeaseTakenAt}`
-      said.push(`the oldest lease is ${Math.round(it.oldestLease)} ms old${where}`)
+      const which = this.phase === "put" ? "its lease" : "the oldest lease"
+      said.push(`${which} is ${Math.round(it.oldestLease)} ms old${where}`)
     }
     if (it.lastCreateFailure !== undefined) said.push(`the last creation failed: ${it.lastCreateFailure}`)
     if (it.budget !== undefined) said.push(it.budget)
@@ -73,6 +75,14 @@ export class AcquireTimeout extends Schema.TaggedError<AcquireTimeout>("effect-p
     }
     return said.join("; ")
   }
+}
+
+const inPhase = {
+  queue: (_: string | undefined, waited: string) => `no item within ${waited}`,
+  create: (name: string | undefined, waited: string) =>
+    `creating ${name === undefined ? "an item" : `"${name}"`} took longer than ${waited}`,
+  put: (name: string | undefined, waited: string) => `"${name}" was not put back within ${waited}`,
+  capacity: (name: string | undefined, waited: string) => `no place for "${name}" within ${waited}`
 }
 
 /**

@@ -6,6 +6,7 @@
 import type * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type { Entry, Lease } from "./Lease.ts"
+import type { AcquireTimeout } from "./PoolError.ts"
 import type { PoolStats } from "./PoolStats.ts"
 
 /**
@@ -20,6 +21,18 @@ export interface Figures extends Pick<
 > {}
 
 /**
+ * What one lease waits for: `name` is what the pool calls it, `holder` who has it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface WaitsFor<A> {
+  readonly phase: AcquireTimeout["phase"]
+  readonly name: string
+  readonly holder: Lease<A> | undefined
+}
+
+/**
  * What a kind of pool brings: its items.
  *
  * The methods run synchronously inside a caller's step; none may throw. They keep `idle`,
@@ -29,8 +42,8 @@ export interface Figures extends Pick<
  * @since 0.1.0
  */
 export interface Store<A, E> {
-  /** An item that can be handed out this instant, counted as used from now on. */
-  take(now: number): Entry<A> | undefined
+  /** An item for this lease that can be handed out this instant, counted as used from now on. */
+  take(now: number, lease: Lease<A>): Entry<A> | undefined
   /** A lease on `entry` has ended and is no longer among its holders. */
   giveBack(entry: Entry<A>, lease: Lease<A>, exit: Exit.Exit<unknown, unknown>, now: number): void
   /**
@@ -38,14 +51,16 @@ export interface Store<A, E> {
    * never calls this from within itself.
    */
   replenish(): void
-  /** A caller that does not wait found nothing: there may be too few items for those who come next. */
-  turnedAway(): void
+  /** This lease does not wait and found nothing: there may be too few items for those who come next. */
+  turnedAway(lease: Lease<A>): void
   /** Whether a lease that takes part only if an item is idle may still get one. */
   mayOffer(): boolean
-  /** Why nobody can be served for the time being, if waiting is pointless. */
-  refusal(): Effect.Effect<never, E> | undefined
+  /** Why this lease cannot be served for the time being, if waiting is pointless. */
+  refusal(lease: Lease<A>): Effect.Effect<never, E> | undefined
   /** What a lease is told whose deadline passed before it was served. `undefined` means `AcquireTimeout`. */
   timeoutFailure(): Effect.Effect<never, E> | undefined
+  /** What a lease that waits is waiting for. Default: whatever comes free first. */
+  waitsFor?(lease: Lease<A>): WaitsFor<A>
   /** The last failure to create an item, in words, while items cannot be created. */
   lastCreateFailure(): string | undefined
   /** The leases that are out, in no particular order. */

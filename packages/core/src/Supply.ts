@@ -58,6 +58,21 @@ export interface Attempt<A, E> {
   readonly failed: (cause: Cause.Cause<E | PoolError>, now: number, startedAt: number) => void
   /** What an attempt without success had opened is closed, or has been given up: its permit is free. */
   readonly cleaned?: (() => void) | undefined
+  /** Nothing of an attempt without success goes on any more, not even of one that had been given up. */
+  readonly gone?: (() => void) | undefined
+}
+
+/**
+ * What a store may want to know of the end of an item, in this order.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface EndOptions {
+  /** Its permit is free: its scope has closed with this result, or has been given up. */
+  readonly ended?: ((exit: Exit.Exit<unknown, unknown> | undefined) => void) | undefined
+  /** Its scope has closed, with this result. */
+  readonly gone?: ((exit: Exit.Exit<unknown, unknown>) => void) | undefined
 }
 
 /**
@@ -106,16 +121,21 @@ export class Supply<A, E> {
   }
 
   /** Starts to make an item, which the caller has claimed: see `Admission.claim`. */
-  make(attempt: Attempt<A, E>): void {
+  make(attempt: Attempt<A, E>, acquire = this.#options.acquire): void {
     const { clock, observer } = this.#admission
     const scope = Scope.makeUnsafe()
+    // Of two: the attempt itself, and the end of what it has opened.
+    let isLeft = 2
+    const gone = (): void => {
+      if (--isLeft === 0) attempt.gone?.()
+    }
     const startedAt = clock.now()
     const ended = this.#underway.begin(startedAt)
     this.#admission.permits?.spend()
     this.#admission.creating++
     observer.emit({ _tag: "ItemCreating" })
     this.#attempts.run<A, E>({
-      effect: this.#traced(Effect.provideService(this.#options.acquire, Scope.Scope, scope)),
+      effect: this.#traced(Effect.provideService(acquire, Scope.Scope, scope)),
       timeout: this.#options.createTimeout,
       done: (exit) => {
         const now = clock.now()
@@ -131,10 +151,14 @@ export class Supply<A, E> {
         this.#admission.creating--
         this.#admission.destroying++
         this.#failed(exit?.cause ?? Cause.fail(this.#admission.createTimeout(took)), now, startedAt, attempt)
-        this.#close(scope, exit ?? Exit.void, undefined, () => attempt.cleaned?.())
+        this.#close(scope, exit ?? Exit.void, undefined, { ended: attempt.cleaned, gone })
+        if (exit !== undefined) gone()
       },
       // The scope of an attempt that was given up is closed: what it still opens is closed in the same breath.
-      late: (exit) => this.#late(undefined, exit)
+      late: (exit) => {
+        this.#late(undefined, exit)
+        gone()
+      }
     })
   }
 
@@ -146,17 +170,19 @@ export class Supply<A, E> {
   }
 
   /**
-   * Ends an item that is no longer counted as idle or used. Its permit comes free when its scope has closed; then
-   * `ended` is called, and those who wait are served.
+   * Ends an item that is no longer counted as idle or used. When its permit is free, those who wait are served.
    */
-  end(item: Ending, reason: DestroyReason, ended?: () => void): void {
+  end(item: Ending, reason: DestroyReason, { ended, gone }: EndOptions = {}): void {
     const { clock, observer } = this.#admission
     this.#admission.destroying++
     observer.destroyed[reason]++
     const age = clock.now() - item.createdAt
-    this.#close(item.scope, Exit.void, item.id, () => {
-      ended?.()
-      observer.emit({ _tag: "ItemDestroyed", item: item.id, reason, age })
+    this.#close(item.scope, Exit.void, item.id, {
+      ended: (exit) => {
+        ended?.(exit)
+        observer.emit({ _tag: "ItemDestroyed", item: item.id, reason, age })
+      },
+      gone
     })
     // It may have been the last that was out; its end may take a while.
     this.#admission.changed()
@@ -193,7 +219,7 @@ export class Supply<A, E> {
     scope: Scope.Closeable,
     exit: Exit.Exit<unknown, unknown>,
     item: number | undefined,
-    closed: () => void
+    { ended, gone }: EndOptions
   ): void {
     const admission = this.#admission
     admission.background.run({
@@ -203,13 +229,17 @@ export class Supply<A, E> {
       done: (exit) => {
         admission.destroying--
         admission.permits?.give()
-        closed()
+        ended?.(exit)
+        if (exit !== undefined) gone?.(exit)
         if (exit === undefined) this.#endFailed(item, Cause.fail(`took longer than ${this.#options.destroyTimeout} ms`))
         else if (Exit.isFailure(exit)) this.#endFailed(item, exit.cause)
         admission.changed()
         admission.serve()
       },
-      late: (exit) => this.#late(item, exit)
+      late: (exit) => {
+        gone?.(exit)
+        this.#late(item, exit)
+      }
     })
   }
 

@@ -9,10 +9,11 @@ import { type Linked, LinkedList } from "./data/LinkedList.ts"
 
 interface Job extends Linked<Job> {
   readonly until: number
+  readonly amount: number
 }
 
 /**
- * Work that will end a wait: `expected` is how much of it still counts.
+ * Work that will end a wait: `expected` is how much of it still counts, in jobs unless they have amounts of their own.
  *
  * **Details**
  *
@@ -27,6 +28,7 @@ export class Underway {
   readonly #jobs = new LinkedList<Job>()
   readonly #patience: number
   readonly #alarm: Alarm
+  #expected = 0
 
   constructor(admission: Pick<Admission<any, any>, "background" | "clock">, patience: number, onOverdue: () => void) {
     this.#patience = patience
@@ -37,16 +39,17 @@ export class Underway {
   }
 
   get expected(): number {
-    return this.#jobs.size
+    return this.#expected
   }
 
   /** A piece of work has begun. The returned function says that it has ended. */
-  begin(now: number): () => void {
-    const job: Job = { until: now + this.#patience, list: undefined, previous: undefined, next: undefined }
+  begin(now: number, amount = 1): () => void {
+    const job: Job = { until: now + this.#patience, amount, list: undefined, previous: undefined, next: undefined }
     this.#jobs.addLast(job)
+    this.#expected += amount
     this.#alarm.set(job.until)
     return () => {
-      if (job.list !== undefined) this.#jobs.remove(job)
+      if (job.list !== undefined) this.#remove(job)
     }
   }
 
@@ -54,10 +57,15 @@ export class Underway {
     this.#alarm.clear()
   }
 
+  #remove(job: Job): void {
+    this.#jobs.remove(job)
+    this.#expected -= job.amount
+  }
+
   #expire(now: number): void {
     let job = this.#jobs.head
     while (job !== undefined && job.until <= now) {
-      this.#jobs.remove(job)
+      this.#remove(job)
       job = this.#jobs.head
     }
     if (job !== undefined) this.#alarm.set(job.until)

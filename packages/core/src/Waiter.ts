@@ -10,12 +10,31 @@ import type { Prioritised } from "./data/PriorityQueue.ts"
 import type { Lease } from "./Lease.ts"
 
 /**
+ * Where waiters wait, and who of them is next.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Line<A> extends Iterable<Waiter<A>> {
+  /** How many wait. */
+  readonly size: number
+  /** How many of them something could be done for; or of those who speak for them, so that 0 says that there is nobody. */
+  readonly ready: number
+  /** Who of those is next. */
+  first(): Waiter<A> | undefined
+  add(waiter: Waiter<A>): void
+  remove(waiter: Waiter<A>): void
+}
+
+/**
  * @category models
  * @since 0.1.0
  */
 export class Waiter<A> implements Prioritised<Waiter<A>>, Expiring<Waiter<A>> {
   readonly lease: Lease<A>
   readonly priority: number
+  /** Its number among those of its line, from 1: set by lines that need it. */
+  order: number
   /** In milliseconds of the pool's clock; `Infinity` for a lease that waits as long as it takes. */
   deadline: number
   /** Ends the wait: with the lease itself once it holds an item, else with what the caller is told. */
@@ -37,6 +56,7 @@ export class Waiter<A> implements Prioritised<Waiter<A>>, Expiring<Waiter<A>> {
   ) {
     this.lease = lease
     this.priority = priority
+    this.order = 0
     this.deadline = deadline
     this.resume = resume
     this.answer = undefined

@@ -10,6 +10,8 @@ export * as CoarseClock from "./CoarseClock.ts"
 export * as Histogram from "./data/Histogram.ts"
 /** Lists whose links live in their members. */
 export * as LinkedList from "./data/LinkedList.ts"
+/** Waiters in the order in which they are served. */
+export * as PriorityQueue from "./data/PriorityQueue.ts"
 /** Options that make no sense, and the checks that find them. */
 export * as InvalidOptions from "./InvalidOptions.ts"
 /** One holder's use of an item. For those who build pools. */

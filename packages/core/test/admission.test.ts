@@ -437,7 +437,7 @@ for (const [kind, Kind] of Object.entries(kinds)) {
         // Nothing is there when the lease asks; then its fiber yields, and there is.
         const take = store.take.bind(store)
         let asked = 0
-        store.take = (now) => (++asked % 2 === 1 ? undefined : take(now))
+        store.take = (now, lease) => (++asked % 2 === 1 ? undefined : take(now, lease))
         const served = Effect.succeed("served")
         expect(yield* Pool.use(world.pool, () => served, { acquireTimeout: 0 })).toBe("served")
         expect(yield* Pool.useIfAvailable(world.pool, () => served)).toEqual(Option.some("served"))

@@ -238,7 +238,11 @@ export const faults: Record<string, Fault> = {
     6,
     "a finalizer that goes hang holds up neither its caller nor others",
     ({ admission }) => {
-      replace(admission.store, "take", (take) => (now) => (admission.destroying > 0 ? undefined : take(now)))
+      replace(
+        admission.store,
+        "take",
+        (take) => (now, lease) => (admission.destroying > 0 ? undefined : take(now, lease))
+      )
       replace(admission.store, "replenish", (replenish) => () => {
         if (admission.destroying === 0) replenish()
       })
@@ -277,8 +281,8 @@ export const faults: Record<string, Fault> = {
   ),
 
   "hands an item to two callers": fault(7, "an item is in one hand at a time", ({ admission }) => {
-    replace(admission.store, "take", (take) => (now) => {
-      const entry = take(now) ?? Array.from(admission.store.leases(), (lease) => lease.entry)[0]
+    replace(admission.store, "take", (take) => (now, lease) => {
+      const entry = take(now, lease) ?? Array.from(admission.store.leases(), (lease) => lease.entry)[0]
       if (entry?.holder !== undefined) admission.used++
       return entry
     })
@@ -377,7 +381,8 @@ export const faults: Record<string, Fault> = {
 
   "tries to make items without end": fault(11, "no attempt is made but for a caller", ({ admission }) => {
     replace(admission, "failFirst", (failFirst) => (failure, since) => {
-      admission.background.after(1000, () => admission.store.turnedAway())
+      const { lease } = admission.waiters.first()!
+      admission.background.after(1000, () => admission.store.turnedAway(lease))
       return failFirst(failure, since)
     })
   }),
@@ -386,10 +391,10 @@ export const faults: Record<string, Fault> = {
     11,
     "callers that do not wait have one item made at a time",
     ({ admission }) => {
-      replace(admission.store, "turnedAway", (turnedAway) => () => {
+      replace(admission.store, "turnedAway", (turnedAway) => (lease) => {
         const { creating } = admission
         admission.creating = 0
-        turnedAway()
+        turnedAway(lease)
         admission.creating += creating
       })
     }

@@ -76,7 +76,7 @@ const faults: ReadonlyArray<Fault> = [
     subject: changed(({ store }) => {
       const take = store.take.bind(store)
       let last: ReturnType<typeof take>
-      store.take = (now) => (last?.holder === undefined ? (last = take(now)) : last)
+      store.take = (now, lease) => (last?.holder === undefined ? (last = take(now, lease)) : last)
     }),
     invariant: 2
   },

@@ -33,6 +33,11 @@ export class PriorityQueue<T extends Prioritised<T>> {
   /** The level last added to: nearly always the only one, so it is kept when it empties. */
   #recent: Level<T> | undefined = undefined
 
+  /** How many may be served next: all of them. */
+  get ready(): number {
+    return this.size
+  }
+
   add(node: T): void {
     this.#level(node.priority).members.addLast(node)
     this.size++

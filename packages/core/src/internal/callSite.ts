@@ -54,6 +54,8 @@ const PACKAGES = [
   "arena/dist/",
   "lock-free/src/",
   "lock-free/dist/",
+  "resource/src/",
+  "resource/dist/",
   "postgres/src/",
   "postgres/dist/",
   "wasm/src/",

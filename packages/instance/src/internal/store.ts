@@ -252,7 +252,7 @@ export class InstanceStore<A, E> implements Store.Store<A, E> {
     instance.state = "destroyed"
     this.all.delete(instance)
     this.#forget(instance)
-    this.#supply.end(instance, reason, ended)
+    this.#supply.end(instance, reason, { ended })
   }
 
   /** Destroys an instance that nobody had. */

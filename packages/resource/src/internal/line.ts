@@ -1,0 +1,77 @@
+import { PriorityQueue, type Waiter } from "@effect-pools/core"
+import { Heap, type Placed } from "./heap.ts"
+
+type AnyWaiter = Waiter.Waiter<any>
+
+/** Where callers of one resource wait for it. */
+export class Place implements Placed {
+  readonly waiters = new PriorityQueue.PriorityQueue<AnyWaiter>()
+  /** Nobody has the resource, and nothing is being done with it: its first caller can be served, or have it allocated. */
+  isFree = true
+  place = -1
+}
+
+/**
+ * Callers wait in two stages: for whoever has their resource to put it back, and then for a place in the pool. Of each
+ * resource that is free the first caller stands in the second line, in the order of priority and arrival; those of the
+ * others stand there as soon as theirs comes free, before all who came later.
+ */
+export class TwoStageLine implements Waiter.Line<any> {
+  readonly #all = new Set<AnyWaiter>()
+  readonly #heap = new Heap<Place>((one, other) => precedes(one.waiters.first()!, other.waiters.first()!))
+  readonly #placeOf: (waiter: AnyWaiter) => Place
+  #arrived = 0
+
+  constructor(placeOf: (waiter: AnyWaiter) => Place) {
+    this.#placeOf = placeOf
+  }
+
+  get size(): number {
+    return this.#all.size
+  }
+
+  get ready(): number {
+    return this.#heap.size
+  }
+
+  first(): AnyWaiter | undefined {
+    return this.#heap.first?.waiters.first()
+  }
+
+  /** Whether nobody in the second stage comes before this one. */
+  isNext(waiter: AnyWaiter): boolean {
+    const first = this.first()
+    return first === undefined || precedes(waiter, first)
+  }
+
+  add(waiter: AnyWaiter): void {
+    waiter.order = ++this.#arrived
+    this.#all.add(waiter)
+    const place = this.#placeOf(waiter)
+    place.waiters.add(waiter)
+    this.changed(place)
+  }
+
+  remove(waiter: AnyWaiter): void {
+    this.#all.delete(waiter)
+    const place = this.#placeOf(waiter)
+    place.waiters.remove(waiter)
+    this.changed(place)
+  }
+
+  /** To be called when a place has become free, or not, or has another first waiter. */
+  changed(place: Place): void {
+    const isReady = place.isFree && place.waiters.size > 0
+    if (place.place === -1) {
+      if (isReady) this.#heap.add(place)
+    } else if (isReady) this.#heap.moved(place)
+    else this.#heap.remove(place)
+  }
+
+  [Symbol.iterator](): Iterator<AnyWaiter> {
+    return this.#all.values()
+  }
+}
+
+const precedes = (one: AnyWaiter, other: AnyWaiter): boolean =>
+  one.priority === other.priority ? one.order < other.order : one.priority > other.priority

@@ -1,0 +1,387 @@
+import {
+  type Admission,
+  Lease,
+  LinkedList,
+  Observer,
+  type PoolEvent,
+  type PoolStats,
+  type Store,
+  Supply,
+  Underway
+} from "@effect-pools/core"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import type * as Scope from "effect/Scope"
+import { Place, type TwoStageLine } from "./line.ts"
+import type { Checked, CheckedResource } from "./options.ts"
+
+type AnyLease = Lease.Lease<any>
+
+/** What is allocated for a resource, until it is released. */
+class Allocation implements Lease.Entry<any>, Supply.Ending, LinkedList.Linked<Allocation> {
+  readonly resource: Holding
+  readonly id: number
+  readonly value: unknown
+  readonly scope: Scope.Closeable
+  readonly createdAt: number
+  holder: AnyLease | undefined = undefined
+  idleSince = 0
+  /** Why it is to be released when it is put back. */
+  doom: PoolEvent.DestroyReason | undefined = undefined
+  list: LinkedList.LinkedList<Allocation> | undefined = undefined
+  previous: Allocation | undefined = undefined
+  next: Allocation | undefined = undefined
+
+  constructor(resource: Holding, id: number, value: unknown, scope: Scope.Closeable, createdAt: number) {
+    this.resource = resource
+    this.id = id
+    this.value = value
+    this.scope = scope
+    this.createdAt = createdAt
+  }
+}
+
+type State = "released" | "allocating" | "idle" | "used" | "releasing"
+
+/** One resource, as its pool sees it. */
+export class Holding extends Place {
+  readonly name: string
+  readonly weight: number
+  readonly allocate: Effect.Effect<unknown, unknown, Scope.Scope>
+  state: State = "released"
+  allocation: Allocation | undefined = undefined
+  /** It is to be released when it is first put back. */
+  isScheduled = false
+  /** Who wants to know what becomes of the release that is going on. */
+  readonly watchers = new Set<(exit: Exit.Exit<unknown, unknown> | undefined) => void>()
+
+  constructor({ name, weight }: CheckedResource, allocate: Effect.Effect<unknown, unknown, Scope.Scope>) {
+    super()
+    this.name = name
+    this.weight = weight
+    this.allocate = allocate
+  }
+}
+
+/** One call for a resource. */
+export class ResourceRequest extends Lease.Request<any> {
+  readonly resource: Holding
+  /** Does not wait for others, but for the resource to be allocated if there is a place for it. */
+  readonly isHasty: boolean
+
+  constructor(
+    admission: Admission.Admission<any, any>,
+    resource: Holding,
+    body: ((item: any) => Effect.Effect<any, any, any>) | undefined,
+    options: Lease.AcquireOptions | undefined,
+    isOptional: boolean,
+    isHasty: boolean
+  ) {
+    super(admission, body, options, isOptional)
+    this.resource = resource
+    this.isHasty = isHasty
+  }
+}
+
+/** Of one that was made by `Pool.get` or `Pool.use`, there is none. */
+export const resourceOf = (lease: AnyLease): Holding | undefined => (lease.request as Partial<ResourceRequest>).resource
+
+/** The resources of a pool: who has them, which lie idle, and what their places come to. */
+export class ResourceStore implements Store.Store<any, any> {
+  readonly #admission: Admission.Admission<any, any>
+  readonly #line: TwoStageLine
+  readonly #supply: Supply.Supply<any, any>
+  readonly #allocations = new Set<Allocation>()
+  /** The first has not been used for longest. */
+  readonly #idle = new LinkedList.LinkedList<Allocation>()
+  /** Places taken, by weight: of all that is allocated, about to be, or being released. */
+  #taken = 0
+  /** Those of them that are being released. */
+  #leaving = 0
+  /** And of those, what is to be expected soon. */
+  readonly #returning: Underway.Underway
+
+  constructor(admission: Admission.Admission<any, any>, line: TwoStageLine, options: Checked) {
+    this.#admission = admission
+    this.#line = line
+    this.#supply = new Supply.Supply(admission, { ...options, acquire: Effect.die("BUG: which resource?") })
+    this.#returning = new Underway.Underway(admission, Supply.PATIENCE, () => admission.serve())
+  }
+
+  #set(resource: Holding, state: State): void {
+    resource.state = state
+    resource.isFree = state === "idle" || state === "released"
+    this.#line.changed(resource)
+  }
+
+  // Leases -----------------------------------------------------------------------------------------------------------
+
+  take(_now: number, lease: AnyLease): Allocation | undefined {
+    const resource = resourceOf(lease)
+    if (resource === undefined || resource.state !== "idle") return undefined
+    const allocation = resource.allocation!
+    this.#idle.remove(allocation)
+    this.#admission.idle--
+    this.#admission.used++
+    this.#set(resource, "used")
+    return allocation
+  }
+
+  giveBack(allocation: Lease.Entry<any>, _lease: AnyLease, _exit: Exit.Exit<unknown, unknown>, now: number): void {
+    // It may have been released under its holder.
+    if (this.#allocations.has(allocation as Allocation)) this.#settle(allocation as Allocation, now)
+  }
+
+  /** Nobody has it any more: it goes to the next who waits for it, unless others have waited longer for its place. */
+  #settle(allocation: Allocation, now: number): void {
+    const admission = this.#admission
+    const { lifecycle, max } = admission
+    const { resource } = allocation
+    if (allocation.doom !== undefined) return this.#release(allocation, allocation.doom)
+    if (lifecycle === "draining" || lifecycle === "closed") return this.#release(allocation, "closed")
+    if (this.#taken - this.#leaving > max) return this.#release(allocation, "shrink")
+    const next = resource.waiters.first()
+    if (next !== undefined && this.#line.isNext(next) && admission.offer(allocation, now, next)) return
+    admission.used--
+    admission.idle++
+    allocation.idleSince = now
+    this.#idle.addLast(allocation)
+    this.#set(resource, "idle")
+    admission.idled()
+  }
+
+  // Allocating -------------------------------------------------------------------------------------------------------
+
+  replenish(): void {
+    const admission = this.#admission
+    if (admission.lifecycle !== "open") return
+    for (let first = this.#line.first(); first !== undefined; first = this.#line.first()) {
+      const resource = resourceOf(first.lease)!
+      // Those before this one have been seen to, so that it is its turn.
+      if (resource.state === "idle") return admission.serve()
+      if (!this.#makeRoom(resource)) return
+      // What was released for it may have changed who is next.
+      if (this.#line.first() !== first || resource.state !== "released") continue
+      if (!admission.claim("line")) return this.#giveUpOwn()
+      this.#allocate(resource)
+    }
+  }
+
+  /** Has idle resources released until there is a place for this one; whether there is now. */
+  #makeRoom(resource: Holding): boolean {
+    const { max } = this.#admission
+    while (this.#idle.head !== undefined && this.#taken + resource.weight - this.#returning.expected > max) {
+      this.#release(this.#idle.head, "reclaimed")
+    }
+    return this.#taken + resource.weight <= max
+  }
+
+  /** The budget asks others for idle items, and nobody for its own. */
+  #giveUpOwn(): void {
+    if (this.#idle.head !== undefined && this.#returning.expected === 0) this.#release(this.#idle.head, "reclaimed")
+  }
+
+  #allocate(resource: Holding): void {
+    const admission = this.#admission
+    this.#taken += resource.weight
+    this.#set(resource, "allocating")
+    this.#supply.make(
+      {
+        created: (value, scope, now, took) => {
+          const allocation = new Allocation(resource, ++admission.observer.created, value, scope, now)
+          if (resource.isScheduled) allocation.doom = "released"
+          resource.isScheduled = false
+          resource.allocation = allocation
+          this.#allocations.add(allocation)
+          admission.creating--
+          admission.used++
+          this.#set(resource, "used")
+          admission.observer.emit({ _tag: "ItemCreated", item: allocation.id, took })
+          this.#hand(allocation, now)
+        },
+        failed: (cause, _now, startedAt) => this.#failed(resource, cause, startedAt),
+        cleaned: () => void (this.#taken -= resource.weight),
+        // Two allocations of one resource could get in each other's way, as an allocation and a release could.
+        gone: () => {
+          resource.isScheduled = false
+          this.#set(resource, "released")
+          admission.serve()
+        }
+      },
+      resource.allocate
+    )
+  }
+
+  /** A new one is for those who wait for it; what is to be done when it is put back is not to be done before. */
+  #hand(allocation: Allocation, now: number): void {
+    const { doom } = allocation
+    const next = allocation.resource.waiters.first()
+    if (doom !== undefined && next !== undefined && this.#line.isNext(next)) {
+      if (this.#admission.offer(allocation, now, next)) return
+    }
+    this.#settle(allocation, now)
+  }
+
+  /** It is the failure of all who were waiting when the attempt began: else each would have to wait for one of its own. */
+  #failed(resource: Holding, cause: Cause.Cause<unknown>, startedAt: number): void {
+    const admission = this.#admission
+    const failure = Effect.failCause(cause)
+    let isTold = false
+    for (const { lease } of Array.from(resource.waiters)) {
+      if (lease.state !== "waiting" || lease.since > startedAt) continue
+      isTold = true
+      admission.fail(lease, failure)
+    }
+    if (!isTold) admission.warn(`Pool "${admission.name}": "${resource.name}" could not be allocated`, cause)
+  }
+
+  // Releasing --------------------------------------------------------------------------------------------------------
+
+  #release(allocation: Allocation, reason: PoolEvent.DestroyReason): void {
+    const { resource } = allocation
+    if (allocation.list === undefined) this.#admission.used--
+    else {
+      this.#idle.remove(allocation)
+      this.#admission.idle--
+    }
+    this.#allocations.delete(allocation)
+    resource.allocation = undefined
+    this.#set(resource, "releasing")
+    this.#leaving += resource.weight
+    const returned = this.#returning.begin(this.#admission.clock.now(), resource.weight)
+    this.#supply.end(allocation, reason, {
+      ended: (exit) => {
+        returned()
+        this.#leaving -= resource.weight
+        this.#taken -= resource.weight
+        for (const watcher of Array.from(resource.watchers)) watcher(exit)
+      },
+      gone: () => {
+        this.#set(resource, "released")
+        this.#admission.serve()
+      }
+    })
+  }
+
+  /** Releases a resource, under its holder if it has one; or waits for the release that is going on. */
+  release(resource: Holding, done: (exit: Exit.Exit<unknown, unknown> | undefined) => void): () => void {
+    resource.watchers.add(done)
+    if (resource.allocation !== undefined) this.#release(resource.allocation, "released")
+    return () => resource.watchers.delete(done)
+  }
+
+  /** Releases a resource now if it is idle, and else when it is put back. */
+  schedule(resource: Holding): void {
+    if (resource.state === "allocating") resource.isScheduled = true
+    else if (resource.allocation !== undefined) this.#doom(resource.allocation, "released")
+  }
+
+  invalidate(value: unknown): void {
+    for (const allocation of Array.from(this.#allocations)) {
+      if (allocation.value === value) this.#doom(allocation, "invalidated")
+    }
+  }
+
+  #doom(allocation: Allocation, reason: PoolEvent.DestroyReason): void {
+    if (!this.#allocations.has(allocation)) return
+    allocation.doom ??= reason
+    if (allocation.resource.state === "idle") this.#release(allocation, reason)
+  }
+
+  resized(): void {
+    const admission = this.#admission
+    while (this.#idle.head !== undefined && this.#taken - this.#leaving > admission.max) {
+      this.#release(this.#idle.head, "shrink")
+    }
+    for (const { lease } of Array.from(admission.waiters)) {
+      if (lease.state === "waiting" && resourceOf(lease)!.weight > admission.max) {
+        admission.fail(lease, admission.exhausted())
+      }
+    }
+  }
+
+  idleSince(): number | undefined {
+    return this.#idle.head?.idleSince
+  }
+
+  evict(): void {
+    if (this.#idle.head !== undefined) this.#release(this.#idle.head, "reclaimed")
+  }
+
+  shutdown(): void {
+    this.#returning.stop()
+    this.#supply.stop()
+    while (this.#idle.head !== undefined) this.#release(this.#idle.head, "closed")
+  }
+
+  abandon(): void {
+    for (const allocation of Array.from(this.#allocations)) {
+      // The end of one may have been that of another.
+      if (this.#allocations.has(allocation)) this.#release(allocation, "closed")
+    }
+  }
+
+  // Answers ----------------------------------------------------------------------------------------------------------
+
+  refusal(lease: AnyLease): Effect.Effect<never, any> | undefined {
+    const resource = resourceOf(lease)
+    const admission = this.#admission
+    if (resource === undefined) {
+      return Effect.die(new TypeError(`Pool "${admission.name}" hands out its resources: use one of those`))
+    }
+    const isHasty = (lease.request as ResourceRequest).isHasty && !this.#isWithinReach(resource)
+    return isHasty || resource.weight > admission.max ? admission.exhausted() : undefined
+  }
+
+  /** Whether this resource can be had, or allocated, without waiting for any other holder. */
+  #isWithinReach(resource: Holding): boolean {
+    const { lifecycle, max, permits } = this.#admission
+    if (lifecycle !== "open" || this.#line.ready > 0 || resource.waiters.size > 0) return false
+    if (resource.state !== "released") return resource.state === "idle"
+    let used = this.#taken - this.#leaving
+    for (const idle of this.#idle) used -= idle.resource.weight
+    return used + resource.weight <= max && (permits === undefined || this.#idle.size > 0 || permits.isWithinReach)
+  }
+
+  /** Whoever does not wait at all finds it allocated the next time, if that is at nobody's expense. */
+  turnedAway(lease: AnyLease): void {
+    const resource = resourceOf(lease)!
+    if (this.#admission.lifecycle !== "open" || this.#line.ready > 0 || resource.state !== "released") return
+    if (this.#taken + resource.weight > this.#admission.max) return
+    if (this.#admission.claim("now")) this.#allocate(resource)
+  }
+
+  mayOffer(): boolean {
+    return false
+  }
+
+  timeoutFailure(): undefined {}
+
+  waitsFor(lease: AnyLease): Store.WaitsFor<any> {
+    const { allocation, name, state } = resourceOf(lease)!
+    const { lifecycle } = this.#admission
+    const phase =
+      state === "used" || state === "releasing"
+        ? "put"
+        : state === "allocating"
+          ? "create"
+          : lifecycle === "open"
+            ? "capacity"
+            : "queue"
+    return { phase, name, holder: allocation?.holder }
+  }
+
+  lastCreateFailure(): string | undefined {
+    const { lastFailure } = this.#supply
+    return lastFailure === undefined ? undefined : Observer.inWords(lastFailure)
+  }
+
+  *leases(): Generator<AnyLease, void> {
+    for (const { holder } of this.#allocations) if (holder !== undefined) yield holder
+  }
+
+  details(): PoolStats.PoolStats["details"] {
+    return { taken: this.#taken }
+  }
+}

@@ -1,0 +1,78 @@
+import { InvalidOptions, type Pool } from "@effect-pools/core"
+import { Resource, ResourcePool } from "@effect-pools/resource"
+import { type Gates, Subject } from "@effect-pools/testing"
+import * as Effect from "effect/Effect"
+
+type GatedResource = Resource.Resource<Gates.Item, Gates.GateFailure>
+
+/**
+ * Callers who do not care which resource they get: the one that was put back last, or else one that nobody uses, or waits
+ * for; there are as many as it takes.
+ */
+class Cast {
+  readonly #all: Array<GatedResource> = []
+  readonly #pool: ResourcePool.ResourcePool
+  readonly #gates: Gates.Gates
+
+  constructor(pool: ResourcePool.ResourcePool, gates: Gates.Gates) {
+    this.#pool = pool
+    this.#gates = gates
+  }
+
+  readonly pick: Effect.Effect<GatedResource, InvalidOptions.InvalidOptions> = Effect.suspend(() => {
+    const free = this.#all.filter(({ holding }) => holding.waiters.size === 0)
+    const idle = free.filter(({ holding }) => holding.state === "idle")
+    const last = idle.sort((a, b) => b.holding.allocation!.idleSince - a.holding.allocation!.idleSince)[0]
+    const found = last ?? free.find(({ holding }) => holding.state === "released")
+    if (found !== undefined) return Effect.succeed(found)
+    return Effect.tap(ResourcePool.create(this.#pool, { allocate: this.#gates.make }), (resource) =>
+      Effect.sync(() => this.#all.push(resource))
+    )
+  })
+}
+
+const casts = new WeakMap<object, Cast>()
+
+const picked = <B, E, R>(
+  pool: Pool.Pool<any, any>,
+  f: (resource: GatedResource) => Effect.Effect<B, E, R>
+): Effect.Effect<B, E | InvalidOptions.InvalidOptions, R> => Effect.flatMap(casts.get(pool)!.pick, f)
+
+/** The resource pool, for the suites of `testing`. */
+export const subject = Subject.make<Gates.Item>({
+  kind: "resource",
+  make: (
+    gates,
+    {
+      concurrency: _sharers,
+      createTimeout,
+      destroyTimeout,
+      max = 10,
+      maxCreating: _limit,
+      min: _min,
+      steps: _steps,
+      ...settings
+    }
+  ) =>
+    ResourcePool.make({ ...settings, max, allocateTimeout: createTimeout, releaseTimeout: destroyTimeout }).pipe(
+      Effect.tap((pool) => Effect.sync(() => casts.set(pool, new Cast(pool, gates)))),
+      // What the suites call otherwise.
+      Effect.mapError(({ field, pool, rule, value }) => {
+        const known: Record<string, string> = { allocateTimeout: "createTimeout", releaseTimeout: "destroyTimeout" }
+        return new InvalidOptions.InvalidOptions({ pool, field: known[field] ?? field, value, rule })
+      })
+    ),
+  item: (item) => item,
+  get: (pool, options) => picked(pool, (resource) => Resource.get(resource, options)),
+  use: (pool, body, options) => picked(pool, (resource) => Resource.use(resource, body, options)),
+  lacks: {
+    minimum: "resources are allocated when somebody gets them",
+    creationLimit: "as many resources are allocated as there are places",
+    retries: "a failure to allocate is that of the callers",
+    validation: "a resource is what its holder has put back",
+    reset: "a resource is what its holder has put back",
+    checks: "nobody looks at resources that lie idle",
+    sharing: "a resource has one holder",
+    reuse: "a caller waits for a resource of its own, not for what comes back"
+  }
+})
