@@ -72,7 +72,23 @@ export const subject = Subject.make<Gates.Item>({
     validation: "a resource is what its holder has put back",
     reset: "a resource is what its holder has put back",
     checks: "nobody looks at resources that lie idle",
-    sharing: "a resource has one holder",
-    reuse: "a caller waits for a resource of its own, not for what comes back"
+    sharing: "a resource has one holder"
+  },
+  apart: {
+    "a caller waits for a resource of its own, not for whatever comes back": [
+      "invariant 3 (no stranded waiter): a returned item serves whoever waits, though one is under creation for them",
+      "invariant 4 (order): a waiter that is interrupted in the step that serves it passes its turn on",
+      "invariant 6 (isolation): a creation that goes hang holds nobody up who gets a returned item",
+      "invariant 6 (isolation): a creation that goes stuck holds nobody up who gets a returned item",
+      "invariant 6 (isolation): a creation that goes 400 holds nobody up who gets a returned item"
+    ],
+    "its leases are on resources, not on the pool": [
+      "use: takes the pool first or last, with and without options",
+      "if available: an idle item is handed out",
+      "if available: the failure of the body is the caller's, and its lease ends",
+      "PoolError: a reason can be caught by its name",
+      "InvalidOptions: a call refuses options that make no sense, and takes nothing"
+    ],
+    "who waits for a place is told that": ["PoolError: AcquireTimeout says how long it waited, and how the pool was"]
   }
 })

@@ -137,23 +137,36 @@ const plans: ReadonlyArray<Plan> = [
   Tellings
 ].flatMap((module) => module.plans)
 
+const names = new Set(plans.map(({ name }) => name))
+
+/** Why single cases don't apply to a kind of pool. */
+const setApart = ({ apart }: Subject<any>): ReadonlyMap<string, string> => {
+  const reasons = new Map(Object.entries(apart).flatMap(([reason, cases]) => cases.map((name) => [name, reason])))
+  for (const name of reasons.keys()) {
+    if (!names.has(name)) throw new Error(`the contract has no case "${name}" that could be set apart`)
+  }
+  return reasons
+}
+
 /**
- * Every case of the contract, for this kind of pool.
+ * Every case of the contract, for this kind of pool. Throws if the subject sets a case apart that there is not.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const cases = <A>(subject: Subject<A>): ReadonlyArray<Case> =>
-  plans.map(({ invariant, name, needs, run, without }) => {
+export const cases = <A>(subject: Subject<A>): ReadonlyArray<Case> => {
+  const apart = setApart(subject)
+  return plans.map(({ invariant, name, needs, run, without }) => {
     const lacks = needs.map((trait) => subject.lacks[trait]).find((reason) => reason !== undefined)
     const has = without.find((trait) => subject.lacks[trait] === undefined)
     return {
       invariant,
       name,
-      skipped: lacks ?? (has === undefined ? undefined : `this kind of pool has ${has}`),
+      skipped: lacks ?? apart.get(name) ?? (has === undefined ? undefined : `this kind of pool has ${has}`),
       run: Effect.suspend(() => run(subject))
     }
   })
+}
 
 /**
  * What the suite asks of a test runner: `it` of `@effect/vitest` has it.

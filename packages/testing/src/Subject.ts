@@ -109,6 +109,8 @@ export interface Definition<A> {
   readonly item: (value: A) => Item
   /** What pools of this kind don't do, each with the reason. */
   readonly lacks: { readonly [T in Trait]?: string }
+  /** Names of single cases of the contract that don't apply, by the reason, where that is no trait. */
+  readonly apart?: Readonly<Record<string, ReadonlyArray<string>>>
   /** How to take an item, if not by `Pool.get` and `Pool.use`. */
   readonly get?: (
     pool: Pool.Pool<A, GateFailure>,
@@ -134,5 +136,6 @@ export type Subject<A> = Required<Definition<A>>
 export const make = <A>(definition: Definition<A>): Subject<A> => ({
   get: (pool, options) => Pool.get(pool, options),
   use: (pool, body, options) => Pool.use(pool, body, options),
+  apart: {},
   ...definition
 })

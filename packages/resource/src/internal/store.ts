@@ -347,8 +347,9 @@ export class ResourceStore implements Store.Store<any, any> {
   /** Whoever does not wait at all finds it allocated the next time, if that is at nobody's expense. */
   turnedAway(lease: AnyLease): void {
     const resource = resourceOf(lease)!
-    if (this.#admission.lifecycle !== "open" || this.#line.ready > 0 || resource.state !== "released") return
-    if (this.#taken + resource.weight > this.#admission.max) return
+    const { creating, lifecycle, max } = this.#admission
+    if (lifecycle !== "open" || creating > 0 || this.#line.ready > 0 || resource.state !== "released") return
+    if (this.#taken + resource.weight > max) return
     if (this.#admission.claim("now")) this.#allocate(resource)
   }
 
