@@ -1,7 +1,7 @@
 /**
  * The program: opens everything, runs the stages, closes everything, and says what it found.
  */
-import { PoolRegistry } from "@effect-pools/core"
+import { Budget, PoolRegistry } from "@effect-pools/core"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -12,7 +12,9 @@ import { allHeld, invariant, type Invariant, serviceResumed } from "./invariants
 import { run, Run } from "./load.ts"
 import type { Options } from "./options.ts"
 import type { Findings, Part } from "./part.ts"
+import * as BudgetPart from "./parts/budget.ts"
 import * as ConnectionPart from "./parts/connection.ts"
+import * as PartnersPart from "./parts/partners.ts"
 import * as PluginsPart from "./parts/plugins.ts"
 import * as ReceiptsPart from "./parts/receipts.ts"
 import * as Progress from "./progress.ts"
@@ -62,9 +64,20 @@ export const demo = Effect.fnUntraced(function* (options: Options, isTerminal: b
   } satisfies DemoResult
 })
 
+/** Connections to the database, lines to partners and threads: together fewer than their pools could have each. */
+const openBudget = Effect.orDie(Budget.make({ name: "handles", max: 12 }))
+
 /** Every kind of pool at work. */
 const open = (database: Database.Database) =>
-  Effect.all([ConnectionPart.open(database), PluginsPart.open, ReceiptsPart.open])
+  Effect.flatMap(openBudget, (budget) =>
+    Effect.all([
+      ConnectionPart.open(database, budget),
+      PluginsPart.open(budget),
+      ReceiptsPart.open,
+      PartnersPart.open(budget),
+      BudgetPart.open(budget)
+    ])
+  )
 
 const runStages = Effect.fnUntraced(function* (parts: ReadonlyArray<Part>, options: Options, isTerminal: boolean) {
   const runs: Array<Run> = []

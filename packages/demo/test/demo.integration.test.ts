@@ -30,7 +30,7 @@ describe("the demo", () => {
         result.stages.reduce((sum, stage) => sum + stage.requests, 0),
         result.requests.asked
       )
-      const [part, plugins, receipts] = result.parts
+      const [part, plugins, receipts, partners, budget] = result.parts
       const [stats] = part!.pools
       assert.isAbove(part!.facts["backends terminated"]!, 0)
       assert.isAtMost(part!.facts["most backends on the server"]!, stats!.max)
@@ -50,6 +50,13 @@ describe("the demo", () => {
         receipts!.pools.map(({ kind, name }) => [kind, name]),
         [["arena", "receipts"]]
       )
+      assert.isAbove(partners!.facts["parcels priced"]!, 10)
+      assert.isAbove(partners!.facts["lines closed for others"]!, 0)
+      assert.deepStrictEqual(
+        partners!.pools.map(({ kind, name }) => [kind, name]),
+        [["resource", "partners"]]
+      )
+      assert.isAtMost(budget!.facts["permits taken at most"]!, 12)
       assert.deepStrictEqual(demo.leftBehind, ["result.json"])
     }).pipe(Effect.scoped)
   )

@@ -2,7 +2,7 @@
  * The connection pool at work: the shop's orders on a `PostgresPool`, while backends are terminated under it.
  */
 import { ConnectionPool } from "@effect-pools/connection"
-import type { PoolStats } from "@effect-pools/core"
+import type { Budget, PoolStats } from "@effect-pools/core"
 import { PostgresPool } from "@effect-pools/postgres"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -22,7 +22,7 @@ import { requests } from "../requests.ts"
 const max = 10
 
 /** What an application writes. The times are short, so that seconds show what else takes a day. */
-const pool = ({ applicationName, schema, url }: Database) =>
+const pool = ({ applicationName, schema, url }: Database, budget: Budget.Budget) =>
   PostgresPool.layer({
     url,
     name: "orders",
@@ -30,6 +30,7 @@ const pool = ({ applicationName, schema, url }: Database) =>
     startupParameters: { search_path: schema },
     min: 2,
     max,
+    budget: { budget, minimum: 4 },
     acquireTimeout: "2 seconds",
     idleTimeout: "500 millis",
     maxLifetime: "5 seconds",
@@ -37,11 +38,11 @@ const pool = ({ applicationName, schema, url }: Database) =>
     health: { interval: "1 second" }
   })
 
-export const open = (database: Database): Effect.Effect<Part, never, Scope.Scope> =>
+export const open = (database: Database, budget: Budget.Budget): Effect.Effect<Part, never, Scope.Scope> =>
   Effect.gen(function* () {
     // Before the pool, so that it sees the pool close.
     const samples = yield* Monitor.watch(database)
-    const context = yield* Layer.build(Layer.provideMerge(Orders.layer, pool(database))).pipe(
+    const context = yield* Layer.build(Layer.provideMerge(Orders.layer, pool(database, budget))).pipe(
       // Its options are those above, none of which comes from outside.
       Effect.catchTag("InvalidOptions", Effect.die)
     )
