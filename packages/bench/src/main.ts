@@ -9,6 +9,7 @@ import { makeInstances } from "./cases/instances.ts"
 import { makeLockFree } from "./cases/lockFree.ts"
 import { makeObserved } from "./cases/observed.ts"
 import { makePlugins } from "./cases/plugins.ts"
+import { makeResourceCases } from "./cases/resources.ts"
 import { makeScoped } from "./cases/scoped.ts"
 import { makeShared } from "./cases/shared.ts"
 import { makeUncontended } from "./cases/uncontended.ts"
@@ -26,6 +27,7 @@ const groups: ReadonlyArray<(effort: Effort) => Effect.Effect<ReadonlyArray<Case
   makeLockFree,
   makePlugins,
   makeArenas,
+  makeResourceCases,
   makeShared
 ]
 

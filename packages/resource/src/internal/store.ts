@@ -54,7 +54,7 @@ export class Holding extends Place {
   /** It is to be released when it is first put back. */
   isScheduled = false
   /** Who wants to know what becomes of the release that is going on. */
-  readonly watchers = new Set<(exit: Exit.Exit<unknown, unknown> | undefined) => void>()
+  watchers: Set<(exit: Exit.Exit<unknown, unknown> | undefined) => void> | undefined = undefined
 
   constructor({ name, weight }: CheckedResource, allocate: Effect.Effect<unknown, unknown, Scope.Scope>) {
     super()
@@ -255,7 +255,9 @@ export class ResourceStore implements Store.Store<any, any> {
         returned()
         this.#leaving -= resource.weight
         this.#taken -= resource.weight
-        for (const watcher of Array.from(resource.watchers)) watcher(exit)
+        const { watchers } = resource
+        resource.watchers = undefined
+        if (watchers !== undefined) for (const watcher of watchers) watcher(exit)
       },
       gone: () => {
         this.#set(resource, "released")
@@ -266,9 +268,10 @@ export class ResourceStore implements Store.Store<any, any> {
 
   /** Releases a resource, under its holder if it has one; or waits for the release that is going on. */
   release(resource: Holding, done: (exit: Exit.Exit<unknown, unknown> | undefined) => void): () => void {
-    resource.watchers.add(done)
+    const watchers = (resource.watchers ??= new Set())
+    watchers.add(done)
     if (resource.allocation !== undefined) this.#release(resource.allocation, "released")
-    return () => resource.watchers.delete(done)
+    return () => watchers.delete(done)
   }
 
   /** Releases a resource now if it is idle, and else when it is put back. */

@@ -1,0 +1,82 @@
+import { ConnectionPool } from "@effect-pools/connection"
+import { Budget } from "@effect-pools/core"
+import { Resource, ResourcePool } from "@effect-pools/resource"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { Case, Contender } from "../harness.ts"
+import { inOneFiber } from "../loops.ts"
+import { makeOurs } from "../pools.ts"
+import type { Effort } from "../settings.ts"
+
+const body = Effect.succeed(undefined)
+const useBody = () => body
+
+const PLACES = 100
+
+const allocate = Effect.sync(() => ({}))
+const release = () => Effect.void
+
+/** So many resources of one pool, each with callbacks that do nothing. */
+const makeResources = (count: number, budget?: Budget.Budget) =>
+  Effect.flatMap(ResourcePool.make({ max: PLACES, budget }), (pool) =>
+    Effect.forEach(Array.from({ length: count }), () => ResourcePool.create(pool, { allocate, release }))
+  )
+
+/** They take turns: with more of them than places, each use releases another and allocates this one. */
+const inTurns = (name: string, resources: ReadonlyArray<Resource.Resource<object>>): Contender => {
+  const uses = resources.map((resource) => Resource.use(resource, useBody))
+  let turn = 0
+  return inOneFiber(name, () => uses[turn++ % uses.length]!)
+}
+
+/** A resource that is allocated, against a connection; and what it costs when others need its place. */
+export const makeResourceCases = Effect.fnUntraced(function* ({
+  isQuick
+}: Effort): Effect.fn.Return<ReadonlyArray<Case>, unknown, Scope.Scope> {
+  const connections = yield* makeOurs()
+  const [resource] = yield* makeResources(1)
+  const uses = {
+    "ConnectionPool.use": ConnectionPool.use(connections, useBody),
+    "Resource.use": Resource.use(resource!, useBody)
+  }
+  const warm: Case = {
+    name: "resource-warm",
+    title: "use of a resource that is allocated",
+    method: "One fiber, Effect.whileLoop; the effect is built once. The connection pool has ten idle items.",
+    operations: isQuick ? 20_000 : 100_000,
+    rounds: isQuick ? 21 : 101,
+    overhead: "empty loop",
+    contenders: [
+      inOneFiber("empty loop", () => body),
+      ...Object.entries(uses).map(([name, use]) => inOneFiber(name, () => use))
+    ],
+    comparisons: [{ name: "Resource.use", against: "ConnectionPool.use", goal: 1 / 1.2 }]
+  }
+  const bare = Effect.scoped(Effect.flatMap(Effect.acquireRelease(allocate, release), useBody))
+  const few = `${2 * PLACES} resources`
+  const many = `${100 * PLACES} resources`
+  const budget = yield* Budget.make({ max: PLACES })
+  const evictions: Case = {
+    name: "resource-eviction",
+    title: `use of a resource that has no place yet, of which there are ${PLACES}`,
+    method:
+      "One fiber, Effect.whileLoop. All resources in turns, so that each use releases the one that has been idle for" +
+      " longest; allocating and releasing do nothing.",
+    operations: isQuick ? 10_000 : 20_000,
+    rounds: isQuick ? 11 : 51,
+    overhead: "empty loop",
+    contenders: [
+      inOneFiber("empty loop", () => body),
+      inOneFiber("acquireRelease in a scope", () => bare),
+      inTurns(few, yield* makeResources(2 * PLACES)),
+      inTurns(many, yield* makeResources(100 * PLACES)),
+      inTurns(`${few}, under a budget`, yield* makeResources(2 * PLACES, budget))
+    ],
+    comparisons: [
+      { name: few, against: "acquireRelease in a scope" },
+      { name: many, against: few, goal: 0.8 },
+      { name: `${few}, under a budget`, against: few }
+    ]
+  }
+  return [warm, evictions]
+})
