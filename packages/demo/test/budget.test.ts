@@ -4,10 +4,12 @@ import { ConnectionPool } from "@effect-pools/connection"
 import { Budget } from "@effect-pools/core"
 import { InstancePool } from "@effect-pools/instance"
 import { LockFreePool } from "@effect-pools/lock-free"
+import { Resource, ResourcePool } from "@effect-pools/resource"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Random from "effect/Random"
 import * as Scope from "effect/Scope"
 import { TestClock } from "effect/testing"
 
@@ -66,6 +68,72 @@ describe("a budget for pools of all kinds", () => {
 
       yield* Scope.close(scope, Exit.void)
       assert.deepInclude(budget.statsUnsafe(), { free: 6, inLine: 0, members: [] })
+    })
+  )
+
+  it.effect("is enough for five connection pools and 300 partners to live on 200 file descriptors", () =>
+    Effect.gen(function* () {
+      const open = { now: 0, most: 0 }
+      const descriptor = Effect.acquireRelease(
+        Effect.sync(() => {
+          open.most = Math.max(open.most, ++open.now)
+          return {}
+        }),
+        () =>
+          Effect.andThen(
+            Effect.sleep(2),
+            Effect.sync(() => open.now--)
+          )
+      )
+      const acquire = Effect.andThen(Effect.sleep(3), descriptor)
+      const scope = yield* Scope.make()
+      const { budget, databases, partners } = yield* Effect.gen(function* () {
+        const budget = yield* Budget.make({ name: "descriptors", max: 200 })
+        const databases = yield* Effect.forEach([1, 2, 3, 4, 5], (n) =>
+          ConnectionPool.make({ name: `database-${n}`, acquire, max: 40, budget: { budget, minimum: 5 } })
+        )
+        const pool = yield* ResourcePool.make({ name: "partners", max: 120, budget: { budget, minimum: 10 } })
+        const partners = yield* Effect.forEach(Array.from({ length: 300 }), () =>
+          ResourcePool.create(pool, { allocate: acquire })
+        )
+        return { budget, databases, partners }
+      }).pipe(Scope.provide(scope))
+
+      const anyOf = <A>(some: ReadonlyArray<A>) =>
+        Effect.map(Random.nextIntBetween(0, some.length, { halfOpen: true }), (index) => some[index]!)
+      const work = Effect.flatMap(Random.nextIntBetween(1, 30), (millis) => Effect.sleep(millis))
+      const ask = Effect.flatMap(Random.nextBoolean, (isPartner) =>
+        isPartner
+          ? Effect.flatMap(anyOf(partners), (partner) => Resource.use(partner, () => work))
+          : Effect.flatMap(anyOf(databases), (database) => ConnectionPool.use(database, () => work))
+      )
+      let answered = 0
+      const user = Effect.repeat(
+        Effect.tap(ask, () => Effect.sync(() => answered++)),
+        { times: 9 }
+      )
+      const users = yield* Effect.forkScoped(
+        Random.withSeed(
+          Effect.forEach(Array.from({ length: 400 }), () => user, { concurrency: "unbounded" }),
+          1
+        ),
+        { startImmediately: true }
+      )
+      while (users.pollUnsafe() === undefined) {
+        yield* TestClock.adjust(1)
+        const stats = budget.statsUnsafe()
+        const given = stats.members.reduce((sum, { taken }) => sum + taken, 0)
+        assert.strictEqual(given + stats.free, 200)
+        assert.isAtMost(open.now, given)
+      }
+      yield* Fiber.join(users)
+      assert.strictEqual(answered, 4000)
+      assert.strictEqual(open.most, 200)
+      const closing = yield* Effect.forkScoped(Scope.close(scope, Exit.void), { startImmediately: true })
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(closing)
+      assert.strictEqual(open.now, 0)
+      assert.deepInclude(budget.statsUnsafe(), { free: 200, inLine: 0, members: [] })
     })
   )
 })
