@@ -39,6 +39,19 @@ export const inManyFibers = (name: string, fibers: number, next: () => Effect.Ef
     })
 })
 
+/** As many callers in plain code await `next()` again and again, until they have performed `operations` between them. */
+export const inPromises = (name: string, callers: number, next: () => Promise<unknown>): Contender => ({
+  name,
+  run: async (operations) => {
+    const caller = async (): Promise<void> => {
+      for (let n = 0; n < operations / callers; n++) await next()
+    }
+    const start = performance.now()
+    await Promise.all(Array.from({ length: callers }, caller))
+    return performance.now() - start
+  }
+})
+
 /** Plain code performs `next()` again and again. */
 export const inPlainCode = (name: string, next: () => void): Contender => ({
   name,

@@ -5,9 +5,11 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { makeArenas } from "./cases/arenas.ts"
 import { makeContended } from "./cases/contended.ts"
+import { makeCrowds } from "./cases/crowds.ts"
 import { makeInstances } from "./cases/instances.ts"
 import { makeLockFree } from "./cases/lockFree.ts"
 import { makeObserved } from "./cases/observed.ts"
+import { makePeers } from "./cases/peers.ts"
 import { makePlugins } from "./cases/plugins.ts"
 import { makeResourceCases } from "./cases/resources.ts"
 import { makeScoped } from "./cases/scoped.ts"
@@ -22,6 +24,8 @@ const groups: ReadonlyArray<(effort: Effort) => Effect.Effect<ReadonlyArray<Case
   makeUncontended,
   makeScoped,
   makeContended,
+  makeCrowds,
+  makePeers,
   makeObserved,
   makeInstances,
   makeLockFree,
