@@ -38,6 +38,8 @@ export interface Budget {
   readonly name: string
   /** How many permits there are. */
   readonly max: number
+  /** How many of them are no member's minimum. */
+  readonly open: number
   /** Enters a pool. It has its minimum from now on, as soon as others give back what they have of it. */
   readonly join: (member: Member) => Membership
   readonly statsUnsafe: () => BudgetStats
@@ -273,15 +275,16 @@ export const check = (
   checks.known(share, shareFields, "budget.")
   const { budget } = share
   const each = checks.integer("budget.weight", share.weight, weight, 1)
-  const { members } = budget.statsUnsafe()
-  const open = budget.max - members.reduce((sum, member) => sum + member.minimum, 0)
+  const { open } = budget
   if (each > open) {
     return checks.refuse("budget.weight", each, `must not exceed what is promised to nobody (${open})`)
   }
   const minimum = checks.integer("budget.minimum", share.minimum, 0, 0)
   if (minimum % each !== 0) checks.refuse("budget.minimum", minimum, `must be a multiple of the weight (${each})`)
+  if (minimum === 0) return { budget, weight: each, minimum }
   // Each of the others must still be able to have an item, beside all minimums but its own.
-  const most = Math.min(open, ...members.map((member) => open + member.minimum - member.weight))
+  const { members } = budget.statsUnsafe()
+  const most = members.reduce((most, member) => Math.min(most, open + member.minimum - member.weight), open)
   if (minimum > most) checks.refuse("budget.minimum", minimum, `must not exceed what others can do without (${most})`)
   return { budget, weight: each, minimum }
 }

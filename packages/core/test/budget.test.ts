@@ -287,6 +287,62 @@ describe("a budget", () => {
     })
   )
 
+  it.effect("names those who have most of it, and not all of a thousand members", () =>
+    Effect.gen(function* () {
+      const budget = yield* Budget.make({ name: "files", max: 14 })
+      for (let n = 1; n <= 12; n++) {
+        const pool = yield* openPool(budget, { name: `pool ${n}` })
+        for (let held = 0; held < (n <= 2 ? 2 : 1); held++) yield* hold(pool)
+      }
+      const poor = yield* openPool(budget, { name: "poor", acquireTimeout: 10 })
+      const waiting = yield* fork(Effect.flip(Pool.use(poor, () => Effect.void)))
+      yield* TestClock.adjust(10)
+      const { message } = yield* Fiber.join(waiting)
+      assert.match(message, /\(max 14: pool 1 2, pool 2 2, pool 3 1, .*pool 10 1, 2 others 2; 1 in line\)/)
+      assert.notInclude(message, "poor 0")
+    })
+  )
+
+  it.effect("asks for a minimum of any number of members", () =>
+    Effect.gen(function* () {
+      const budget = yield* Budget.make({ max: 10 })
+      const nothing = () => {}
+      for (let n = 0; n < 200_000; n++) {
+        budget.join({
+          name: "idle",
+          minimum: 0,
+          weight: 1,
+          now: () => 0,
+          idle: () => 0,
+          idleSince: () => undefined,
+          reclaim: nothing,
+          granted: nothing,
+          freed: nothing,
+          closed: nothing
+        })
+      }
+      const checks = new InvalidOptions.Checks("pool")
+      assert.strictEqual(Budget.check(checks, { budget, minimum: 9 })?.minimum, 9)
+      assert.throws(() => Budget.check(checks, { budget, minimum: 10 }), /must not exceed what others can do without/)
+    })
+  )
+
+  it.effect("has the minimum of a pool that is about to close for others", () =>
+    Effect.gen(function* () {
+      const budget = yield* Budget.make({ max: 2 })
+      const closing = yield* openPool(budget, { minimum: 2 })
+      const held = yield* hold(closing)
+      const checks = new InvalidOptions.Checks("pool")
+      assert.throws(() => Budget.check(checks, budget), /must not exceed what is promised to nobody \(0\)/)
+      const drained = yield* fork(Pool.drain(closing))
+      assert.strictEqual(Budget.check(checks, { budget, minimum: 1 })?.minimum, 1)
+      assert.strictEqual((yield* Budget.stats(budget)).members[0]!.minimum, 0)
+      yield* held.release
+      yield* Fiber.join(drained)
+      assert.strictEqual(budget.open, 2)
+    })
+  )
+
   it.effect("has nothing left of a pool that has closed", () =>
     Effect.gen(function* () {
       const budget = yield* Budget.make({ max: 2 })

@@ -8,11 +8,14 @@ export class LocalBudget implements Budget {
   readonly max: number
   isClosed = false
   free: number
+  open: number
   /** What members have not yet of their minimums: of no use to others. */
   #promised = 0
   /** What is on its way back from items that were reclaimed. */
   #returning = 0
   readonly #members = new Set<Seat>()
+  /** Those of them that have permits: no more than there are permits, however many members there are. */
+  readonly #holders = new Set<Seat>()
   readonly #line = new LinkedList<Seat>()
   readonly #watching = new Set<Seat>()
   /** The member for whom idle items are being given up, and who does not wait: what comes back is not for whoever is quicker. */
@@ -25,11 +28,13 @@ export class LocalBudget implements Budget {
     this.name = name
     this.max = max
     this.free = max
+    this.open = max
   }
 
   join(member: Member): Membership {
     const seat = new Seat(this, member)
     this.#members.add(seat)
+    this.open -= member.minimum
     this.#promised += seat.promised
     return seat
   }
@@ -94,6 +99,8 @@ export class LocalBudget implements Budget {
     seat.taken += by
     this.#promised += seat.promised
     this.free -= by
+    if (seat.taken === 0) this.#holders.delete(seat)
+    else this.#holders.add(seat)
   }
 
   leaveLine(seat: Seat): void {
@@ -115,6 +122,7 @@ export class LocalBudget implements Budget {
 
   leave(seat: Seat): void {
     this.#members.delete(seat)
+    this.open += seat.minimum
     this.#watching.delete(seat)
     this.#promised -= seat.promised
     if (seat.list !== undefined) this.#line.remove(seat)
@@ -128,7 +136,7 @@ export class LocalBudget implements Budget {
     const first = this.#line.head
     if (first !== undefined && first !== seat) return false
     let reachable = this.free - (this.#promised - seat.promised) + this.#returning
-    for (const other of this.#members) if (other !== seat) reachable += other.givable
+    for (const other of this.#holders) if (other !== seat) reachable += other.givable
     return reachable >= weight
   }
 
@@ -176,6 +184,7 @@ export class LocalBudget implements Budget {
 
   retire(seat: Seat): void {
     this.#promised -= seat.promised
+    this.open += seat.minimum
     seat.isRetired = true
     this.#serve()
   }
@@ -213,7 +222,7 @@ export class LocalBudget implements Budget {
   #leastRecentlyUsed(asking: Seat): Seat | undefined {
     let oldest: Seat | undefined
     let since = Infinity
-    for (const seat of this.#members) {
+    for (const seat of this.#holders) {
       if (seat === asking || !seat.canGive) continue
       const idleSince = seat.member.idleSince()
       if (idleSince === undefined || idleSince >= since) continue
@@ -235,10 +244,10 @@ export class LocalBudget implements Budget {
       max: this.max,
       free: this.free,
       inLine: this.#line.size,
-      members: Array.from(this.#members, ({ list, member, taken }) => ({
+      members: Array.from(this.#members, ({ list, member, minimum, taken }) => ({
         name: member.name,
         taken,
-        minimum: member.minimum,
+        minimum,
         weight: member.weight,
         waits: list !== undefined
       }))
@@ -266,23 +275,23 @@ class Seat implements Membership, Linked<Seat> {
 
   /** What it has not of its minimum. */
   get promised(): number {
-    return Math.max(0, this.#minimum - this.taken)
+    return Math.max(0, this.minimum - this.taken)
   }
 
-  get #minimum(): number {
+  get minimum(): number {
     return this.isRetired ? 0 : this.member.minimum
   }
 
   /** What its idle items would give. */
   get givable(): number {
     const { weight } = this.member
-    const beyond = Math.floor(Math.max(0, this.taken - this.returning - this.#minimum) / weight)
+    const beyond = Math.floor(Math.max(0, this.taken - this.returning - this.minimum) / weight)
     return Math.min(this.member.idle(), beyond) * weight
   }
 
   /** Whether it has more than its minimum. */
   get canGive(): boolean {
-    return this.taken - this.returning - this.member.weight >= this.#minimum
+    return this.taken - this.returning - this.member.weight >= this.minimum
   }
 
   get isClosed(): boolean {

@@ -1,6 +1,9 @@
 import type { Admission } from "../Admission.ts"
 import type { CheckedShare, Membership, Urgency } from "../Budget.ts"
 
+/** How many of those who have the permits are named when there are none left. */
+const NAMED = 10
+
 /** A pool's dealings with its budget. */
 export class Permits {
   readonly share: CheckedShare
@@ -40,8 +43,13 @@ export class Permits {
     if (!this.isInLine && this.#seat.isWithinReach()) return undefined
     const { inLine, max, members, name } = this.share.budget.statsUnsafe()
     if (this.isClosed) return `its budget "${name}" is closed`
-    const taken = members.map((member) => `${member.name} ${member.taken}`).join(", ")
-    return `budget "${name}" has no permit to give (max ${max}: ${taken}; ${inLine} in line)`
+    const holders = members.filter(({ taken }) => taken > 0).sort((a, b) => b.taken - a.taken)
+    const named = holders.slice(0, NAMED).map((holder) => `${holder.name} ${holder.taken}`)
+    if (holders.length > NAMED) {
+      const rest = holders.slice(NAMED).reduce((sum, { taken }) => sum + taken, 0)
+      named.push(`${holders.length - NAMED} others ${rest}`)
+    }
+    return `budget "${name}" has no permit to give (max ${max}: ${named.join(", ")}; ${inLine} in line)`
   }
 
   /** Whether waiting for permits has any sense. */
