@@ -29,7 +29,7 @@ import { Overdue } from "./internal/overdue.ts"
 import { Permits } from "./internal/permits.ts"
 import { Refusals } from "./internal/refusals.ts"
 import { Watch } from "./internal/watch.ts"
-import type { Entry, Lease } from "./Lease.ts"
+import { Call, type Entry, Lease } from "./Lease.ts"
 import { Observer } from "./Observer.ts"
 import type { Detail, WaitOutcome } from "./PoolEvent.ts"
 import type { PoolError } from "./PoolError.ts"
@@ -116,6 +116,7 @@ export class Admission<A, out E = unknown> {
   #lastLease = 0
   /** How many want to know where leases are taken. */
   #trackers: number
+  #onTracking: Array<() => void> = []
   readonly permits: Permits | undefined
   readonly #overdue: Overdue | undefined
   readonly #refusals: Refusals
@@ -189,7 +190,9 @@ export class Admission<A, out E = unknown> {
     const isTraced = fiber.cache.tracerEnabled && fiber.cache.span !== undefined
     const queued = Effect.callback<any, any, any>((resume) => {
       // Served, a lease goes on with what it holds the item for; but a span is to cover the wait alone.
-      const served = isTraced ? (effect: unknown) => resume(effect === lease ? Effect.void : (effect as never)) : resume
+      const served = isTraced
+        ? (effect: unknown) => resume(goesOn(effect) ? Exit.succeed(effect) : (effect as never))
+        : resume
       // Since the lease first asked, its fiber may have yielded and anything have happened, its scope's end included.
       if (lease.state === "ended") return served(Effect.interrupt)
       if (this.take(lease)) return served(lease as never)
@@ -204,7 +207,7 @@ export class Admission<A, out E = unknown> {
       attributes: { "pool.name": this.name },
       captureStackTrace: false
     })
-    return Effect.flatMap(traced, (answer) => (answer === undefined ? lease.evaluate(fiber) : Exit.succeed(answer)))
+    return Effect.flatMap(traced, (answer) => (goesOn(answer) ? answer.evaluate(fiber) : Exit.succeed(answer)))
   }
 
   /** Ends the holding of a lease. */
@@ -306,6 +309,19 @@ export class Admission<A, out E = unknown> {
     }
   }
 
+  /** Sends everybody in the queue away: the pool closes. */
+  #turnAwayAll(): void {
+    for (const { lease } of Array.from(this.waiters)) {
+      if (lease.state === "waiting") this.#answer(lease, this.#closedTo(lease), "closed")
+    }
+  }
+
+  /** What is left to a lease that finds the pool closed. */
+  #closedTo(lease: Lease<A>): Effect.Effect<any, any> {
+    const elsewhere = lease.request.elsewhere(lease)
+    return elsewhere === undefined ? Effect.fail(this.#refusals.closed) : (elsewhere as never)
+  }
+
   /** Ends the wait of everybody in the queue with a failure. */
   failWaiters(failure: Effect.Effect<never, unknown>, outcome: WaitOutcome): void {
     // Failing one may bring in others, who were not there when the failure was decided.
@@ -377,7 +393,7 @@ export class Admission<A, out E = unknown> {
         this.lifecycle = "draining"
         this.permits?.retire()
         this.observer.emit({ _tag: "Draining" })
-        this.failWaiters(Effect.fail(this.#refusals.closed), "closed")
+        this.#turnAwayAll()
       }
       // Once begun it goes on, also if whoever asked for it stops waiting.
       this.background.fork(
@@ -398,7 +414,7 @@ export class Admission<A, out E = unknown> {
         this.permits?.retire()
         this.observer.emit({ _tag: "Closing", used: this.used })
         this.#deadline.clear()
-        this.failWaiters(Effect.fail(this.#refusals.closed), "closed")
+        this.#turnAwayAll()
         this.store.shutdown()
       }
       return Effect.andThen(
@@ -491,7 +507,7 @@ export class Admission<A, out E = unknown> {
 
   /** Why this lease may not even queue. */
   #refuse(lease: Lease<A>, timeout: number): Effect.Effect<any, any> | undefined {
-    if (this.lifecycle === "draining" || this.lifecycle === "closed") return Effect.fail(this.#refusals.closed)
+    if (this.lifecycle === "draining" || this.lifecycle === "closed") return this.#closedTo(lease)
     if (lease.request.isOptional) {
       // Nobody is overtaken: with others waiting there is nothing idle to be had.
       return this.lifecycle === "open" && this.waiters.ready === 0 && this.store.mayOffer()
@@ -609,14 +625,24 @@ export class Admission<A, out E = unknown> {
 
   /** Has leases note where they are taken from now on, until the returned function is called. */
   trackCallSites(): () => void {
-    this.#trackers++
-    this.tracksCallSites = true
+    this.#track(1)
     let isOn = true
     return () => {
       if (!isOn) return
       isOn = false
-      this.tracksCallSites = --this.#trackers > 0
+      this.#track(-1)
     }
+  }
+
+  #track(by: 1 | -1): void {
+    this.#trackers += by
+    this.tracksCallSites = this.#trackers > 0
+    for (const f of this.#onTracking) f()
+  }
+
+  /** Calls `f` when leases begin or cease to note where they are taken: for those who make requests for the pool. */
+  onTracking(f: () => void): void {
+    this.#onTracking.push(f)
   }
 
   /** The number under which events speak of a lease, given when somebody first asks. */
@@ -639,6 +665,9 @@ const acquired = (item: number, lease: number, waited: number, site: CallSite | 
           return describeCallSite(site)
         }
       }
+
+/** Whether this is what a wait goes on with, and not how it ends. */
+const goesOn = (answer: unknown): answer is Lease<any> | Call => answer instanceof Lease || answer instanceof Call
 
 const outcomeOf = (exit: Exit.Exit<unknown, unknown>): "success" | "failure" | "defect" | "interrupted" =>
   Exit.isSuccess(exit)

@@ -52,7 +52,20 @@ export interface AcquireOptions {
   readonly timeout?: number | undefined
 }
 
+/** Where calls are made in one place and carried out in another. */
+export { type CallSite, captureCallSite }
+
 type Body<A> = (item: A) => Effect.Effect<any, any, any>
+
+/**
+ * A call of another kind, that becomes a {@link Request} when it is run: of a pool that is not known before, say.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export abstract class Call {
+  abstract evaluate(fiber: Fiber.Fiber<unknown, unknown>): Effect.Effect<any, any, any>
+}
 
 /**
  * One call for an item. It can be run any number of times; each run has its own lease.
@@ -74,13 +87,22 @@ export class Request<A> {
     admission: Admission<A>,
     body: Body<A> | undefined,
     options: AcquireOptions | undefined,
-    isOptional: boolean
+    isOptional: boolean,
+    site?: CallSite | undefined
   ) {
     this.admission = admission
     this.body = body
     this.options = options
     this.isOptional = isOptional
-    this.site = admission.tracksCallSites ? captureCallSite() : undefined
+    this.site = site
+  }
+
+  /**
+   * What a lease goes on with that has nothing yet when its pool closes; `undefined` for the failure `Closed`. For kinds of
+   * pools that have others for the same items.
+   */
+  elsewhere(_lease: Lease<A>): Call | undefined {
+    return undefined
   }
 
   /** The same as a line of the stack. */
@@ -210,8 +232,12 @@ const makeEffects = (
     })
   )
 }
+makeEffects(Call.prototype, "effect-pools/Call")
 makeEffects(Request.prototype, "effect-pools/Request")
 makeEffects(Lease.prototype, "effect-pools/Lease")
+
+const siteOf = (admission: Admission<any>): CallSite | undefined =>
+  admission.tracksCallSites ? captureCallSite() : undefined
 
 /**
  * A lease around one effect: cheaper than a scope.
@@ -223,7 +249,7 @@ export const use = <A, B, E, E2, R2>(
   admission: Admission<A, E>,
   body: (item: A) => Effect.Effect<B, E2, R2>,
   options?: AcquireOptions
-): Effect.Effect<B, E | PoolError | E2, R2> => new Request(admission, body, options, false) as never
+): Effect.Effect<B, E | PoolError | E2, R2> => new Request(admission, body, options, false, siteOf(admission)) as never
 
 /**
  * As {@link use}, if an item is idle now: never waits for its turn, never creates.
@@ -234,7 +260,8 @@ export const use = <A, B, E, E2, R2>(
 export const useIfAvailable = <A, B, E, E2, R2>(
   admission: Admission<A, E>,
   body: (item: A) => Effect.Effect<B, E2, R2>
-): Effect.Effect<Option.Option<B>, PoolError | E2, R2> => new Request(admission, body, undefined, true) as never
+): Effect.Effect<Option.Option<B>, PoolError | E2, R2> =>
+  new Request(admission, body, undefined, true, siteOf(admission)) as never
 
 /**
  * A lease for the surrounding scope.
@@ -245,7 +272,8 @@ export const useIfAvailable = <A, B, E, E2, R2>(
 export const get = <A, E>(
   admission: Admission<A, E>,
   options?: AcquireOptions
-): Effect.Effect<A, E | PoolError, Scope.Scope> => new Request(admission, undefined, options, false) as never
+): Effect.Effect<A, E | PoolError, Scope.Scope> =>
+  new Request(admission, undefined, options, false, siteOf(admission)) as never
 
 /**
  * As {@link get}, if an item is idle now: never waits for its turn, never creates.
@@ -256,4 +284,4 @@ export const get = <A, E>(
 export const getIfAvailable = <A, E>(
   admission: Admission<A, E>
 ): Effect.Effect<Option.Option<A>, PoolError, Scope.Scope> =>
-  new Request(admission, undefined, undefined, true) as never
+  new Request(admission, undefined, undefined, true, siteOf(admission)) as never

@@ -425,8 +425,23 @@ export const withChecked = <A, E, B, R>(
   options: AcquireOptions,
   f: (options: Lease.AcquireOptions) => Effect.Effect<B, any, R>
 ): Effect.Effect<B, any, R> => {
-  const checked = check((): Lease.AcquireOptions => {
-    const checks = new Checks(self.name)
+  // Noted here, where the application is still on the stack.
+  const site = self.admission.tracksCallSites ? captureCallSite() : undefined
+  return Effect.flatMap(checkAcquire(self.name, options), (options) => atCallSite(site, () => f(options)))
+}
+
+/**
+ * Checks what one call asks for. For those who build pools.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export const checkAcquire = (
+  name: string,
+  options: AcquireOptions
+): Effect.Effect<Lease.AcquireOptions, InvalidOptions> =>
+  check(() => {
+    const checks = new Checks(name)
     checks.known(options, acquireFields)
     return {
       priority: checks.finite("priority", options.priority, 0),
@@ -436,10 +451,6 @@ export const withChecked = <A, E, B, R>(
           : checks.millis("acquireTimeout", options.acquireTimeout, 0, { zero: true, infinity: true })
     }
   })
-  // Noted here, where the application is still on the stack.
-  const site = self.admission.tracksCallSites ? captureCallSite() : undefined
-  return Effect.flatMap(checked, (options) => atCallSite(site, () => f(options)))
-}
 
 const acquireFields = new Set(["priority", "acquireTimeout"])
 const sizeFields = new Set(["min", "max"])
