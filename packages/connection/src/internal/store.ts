@@ -46,6 +46,8 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
   readonly #byValue = new Map<A, Connection<A>>()
   readonly #random: { nextDoubleUnsafe(): number }
   #validating = 0
+  /** When a lease last ended, whatever has become of its connection. */
+  usedAt = -Infinity
   /** How many waiters one connection can serve at once. */
   readonly #served: number
   readonly #validations: Underway.Underway
@@ -110,6 +112,7 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
 
   giveBack(connection: Connection<A>, _lease: Lease.Lease<A>, exit: Exit.Exit<unknown, unknown>, now: number): void {
     connection.holders--
+    this.usedAt = now
     // Destroyed under its holder when the grace of a close was over.
     if (connection.state === "destroyed") return
     connection.lastUsed = now
