@@ -29,7 +29,7 @@ class Next extends Lease.Call {
     this.body = body
   }
 
-  evaluate(): Effect.Effect<unknown, unknown> {
+  evaluate(): Effect.Effect<any, any, any> {
     return Pool.use(this.pool, this.body)
   }
 }

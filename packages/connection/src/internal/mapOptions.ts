@@ -80,7 +80,7 @@ export const completeOptions = <A, E, R>(
   if (typeof options !== "object" || options === null)
     return checks.refuse("lookup", options, "must answer with options")
   const { budget: share, ...own } = options
-  // A budget of its own would let the map have more than its max.
+  if (Budget.isBudget(share)) checks.refuse("budget", share, "must be a share in that of the map")
   checks.group("budget", share, shareFields)
   return InvalidOptions.withDefaults<PoolOptions<A, E, R>>(
     { ...own, budget: { ...share, budget } },
