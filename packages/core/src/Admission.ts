@@ -160,9 +160,12 @@ export class Admission<A, out E = unknown> {
     return this.idle + this.used + this.creating + this.destroying
   }
 
-  /** Whether one more item may be made now, and so is to be: within `max`, and with a permit of the budget. */
-  claim(urgency: Urgency): boolean {
-    return this.live < this.max && (this.permits === undefined || this.permits.claim(urgency))
+  /**
+   * Whether one more item may be made now, and so is to be: within `max`, and with the permits of the budget for the
+   * places that it takes.
+   */
+  claim(urgency: Urgency, places = 1): boolean {
+    return this.live < this.max && (this.permits === undefined || this.permits.claim(urgency, places))
   }
 
   // The lease path ---------------------------------------------------------------------------------------------------

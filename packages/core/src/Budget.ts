@@ -55,14 +55,14 @@ export interface Member {
   readonly name: string
   /** How many permits nobody else gets, whether it needs them or not. */
   readonly minimum: number
-  /** How many permits an item takes. */
+  /** How many permits its heaviest item takes. */
   readonly weight: number
   /** The time of its clock, in milliseconds. Members of one budget have one clock. */
   readonly now: () => number
-  /** How many items lie idle. */
+  /** How many permits its idle items have. */
   readonly idle: () => number
-  /** Since when its least recently used idle item lies idle, in milliseconds; `undefined` if it has none. */
-  readonly idleSince: () => number | undefined
+  /** Its least recently used idle item; `undefined` if it has none. */
+  readonly oldest: () => Idle | undefined
   /** Ends that item. Its permits are given back when it is gone. */
   readonly reclaim: () => void
   /** It has the permits now that it asked for. */
@@ -71,6 +71,18 @@ export interface Member {
   readonly freed: () => void
   /** The budget has closed: there will be no more permits. */
   readonly closed: () => void
+}
+
+/**
+ * An item that a pool could give up: since when it lies idle, in milliseconds of the pool's clock, and how many permits it
+ * has.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Idle {
+  readonly since: number
+  readonly permits: number
 }
 
 /**
@@ -91,14 +103,14 @@ export interface Membership {
   /** The budget has closed. */
   readonly isClosed: boolean
   /**
-   * Takes the permits for an item, if they are there and nobody waits for them.
+   * Takes so many permits for an item, if they are there and nobody waits for them.
    *
    * - `ahead`: for nobody in particular; `freed` is called when there may be some later
    * - `now`: for somebody who does not wait; others are asked to give up an idle item
    * - `line`: for somebody who waits; others are asked likewise, and if that is not enough, or takes time, the pool gets in
-   *   line: `granted` is called when it has the permits
+   *   line: `granted` is called when it has the permits. Asked again, it keeps its place for as many as it asks for then
    */
-  readonly take: (urgency: Urgency) => boolean
+  readonly take: (urgency: Urgency, permits: number) => boolean
   /** It does not need any more what it is in line for. */
   readonly withdraw: () => void
   /** An item lies idle now that others may be waiting for. */
@@ -107,10 +119,10 @@ export interface Membership {
   readonly isOwed: (since: number) => boolean
   /** It will need no more permits: its minimum is others' from now on. */
   readonly retire: () => void
-  /** Whether there are permits for it, or enough idle items of others, and nobody waits for them. */
-  readonly isWithinReach: () => boolean
-  /** An item is gone. */
-  readonly give: () => void
+  /** Whether there are so many permits for it, or enough idle items of others, and nobody waits for them. */
+  readonly isWithinReach: (permits: number) => boolean
+  /** An item is gone, with so many permits. */
+  readonly give: (permits: number) => void
   /** It has no items any more, and never will. */
   readonly leave: () => void
 }

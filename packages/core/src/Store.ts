@@ -33,6 +33,18 @@ export interface WaitsFor<A> {
 }
 
 /**
+ * How many places items take: all that are idle together, the least recently used of them, and the heaviest there is.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Places {
+  readonly idle: number
+  readonly oldest: number
+  readonly heaviest: number
+}
+
+/**
  * What a kind of pool brings: its items.
  *
  * The methods run synchronously inside a caller's step; none may throw. They keep `idle`,
@@ -80,6 +92,8 @@ export interface Store<A, E> {
   idleSince(): number | undefined
   /** Gives up that item, for another pool of the same budget. */
   evict(): void
+  /** Of kinds whose items take several places each, in the budget as well. Default: each takes one. */
+  places?(): Places
   /** What only this kind of pool has to say in its stats. */
   details(): PoolStats["details"]
   /** Figures that replace the admission's in stats and metrics: of a pool whose items others share, in other threads say. */

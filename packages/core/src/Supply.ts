@@ -85,6 +85,21 @@ export interface Ending {
   readonly id: number
   readonly scope: Scope.Closeable
   readonly createdAt: number
+  /** How many places it takes. Default 1. */
+  readonly places?: number | undefined
+}
+
+/**
+ * What only some items have of their own.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface ItemOptions<A, E> {
+  /** How it is made. Default: as all. */
+  readonly acquire?: Effect.Effect<A, E, Scope.Scope> | undefined
+  /** How many places it takes. Default 1. */
+  readonly places?: number | undefined
 }
 
 /**
@@ -121,7 +136,7 @@ export class Supply<A, E> {
   }
 
   /** Starts to make an item, which the caller has claimed: see `Admission.claim`. */
-  make(attempt: Attempt<A, E>, acquire = this.#options.acquire): void {
+  make(attempt: Attempt<A, E>, { acquire = this.#options.acquire, places = 1 }: ItemOptions<A, E> = {}): void {
     const { clock, observer } = this.#admission
     const scope = Scope.makeUnsafe()
     // Of two: the attempt itself, and the end of what it has opened.
@@ -131,7 +146,7 @@ export class Supply<A, E> {
     }
     const startedAt = clock.now()
     const ended = this.#underway.begin(startedAt)
-    this.#admission.permits?.spend()
+    this.#admission.permits?.spend(places)
     this.#admission.creating++
     observer.emit({ _tag: "ItemCreating" })
     this.#attempts.run<A, E>({
@@ -151,7 +166,7 @@ export class Supply<A, E> {
         this.#admission.creating--
         this.#admission.destroying++
         this.#failed(exit?.cause ?? Cause.fail(this.#admission.createTimeout(took)), now, startedAt, attempt)
-        this.#close(scope, exit ?? Exit.void, undefined, { ended: attempt.cleaned, gone })
+        this.#close(scope, exit ?? Exit.void, undefined, places, { ended: attempt.cleaned, gone })
         if (exit !== undefined) gone()
       },
       // The scope of an attempt that was given up is closed: what it still opens is closed in the same breath.
@@ -177,7 +192,7 @@ export class Supply<A, E> {
     this.#admission.destroying++
     observer.destroyed[reason]++
     const age = clock.now() - item.createdAt
-    this.#close(item.scope, Exit.void, item.id, {
+    this.#close(item.scope, Exit.void, item.id, item.places ?? 1, {
       ended: (exit) => {
         ended?.(exit)
         observer.emit({ _tag: "ItemDestroyed", item: item.id, reason, age })
@@ -219,6 +234,7 @@ export class Supply<A, E> {
     scope: Scope.Closeable,
     exit: Exit.Exit<unknown, unknown>,
     item: number | undefined,
+    places: number,
     { ended, gone }: EndOptions
   ): void {
     const admission = this.#admission
@@ -228,7 +244,7 @@ export class Supply<A, E> {
       timeout: this.#options.destroyTimeout,
       done: (exit) => {
         admission.destroying--
-        admission.permits?.give()
+        admission.permits?.give(places)
         ended?.(exit)
         if (exit !== undefined) gone?.(exit)
         if (exit === undefined) this.#endFailed(item, Cause.fail(`took longer than ${this.#options.destroyTimeout} ms`))

@@ -226,7 +226,7 @@ export class SynchronousStore<A, E> implements Store<A, E> {
     const { admission } = this
     const { clock, observer } = admission
     const startedAt = clock.now()
-    admission.permits?.spend()
+    admission.permits?.spend(1)
     admission.creating++
     if (observer.isListening) observer.emit({ _tag: "ItemCreating" })
     let value: A
@@ -234,7 +234,7 @@ export class SynchronousStore<A, E> implements Store<A, E> {
       value = this.#steps.make()
     } catch (thrown) {
       admission.creating--
-      admission.permits?.give()
+      admission.permits?.give(1)
       this.#makeFailed(this.#steps.failure(thrown), clock.now() - startedAt)
       return undefined
     }
@@ -281,7 +281,7 @@ export class SynchronousStore<A, E> implements Store<A, E> {
       this.failed("destroy", item, Cause.die(error))
     }
     admission.destroying--
-    admission.permits?.give()
+    admission.permits?.give(1)
     observer.emit({ _tag: "ItemDestroyed", item: item.id, reason, age: clock.now() - item.createdAt })
     admission.changed()
     admission.serve()

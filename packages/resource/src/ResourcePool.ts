@@ -144,11 +144,12 @@ export const create: {
     options: Resource.ResourceOptions<A, E, any, any, any>
   ): Effect.Effect<Resource.Resource<A, E>, InvalidOptions.InvalidOptions> =>
     Effect.flatMap(
-      InvalidOptions.check(() => checkResource(self.name, self.admission.max, options)),
+      InvalidOptions.check(() => checkResource(self, options)),
       (checked) =>
         Effect.contextWith((context: Context.Context<never>) => {
           const own = Context.omit(Scope.Scope)(context as Context.Context<Scope.Scope>)
           const allocate = Effect.provideContext(withRelease(options), own) as Effect.Effect<A, E, Scope.Scope>
+          self.store.weighs(checked.weight)
           return Effect.succeed(Resource.makeUnsafe<A, E>(self, new Holding(checked, allocate)))
         })
     )

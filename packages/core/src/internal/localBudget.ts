@@ -39,7 +39,9 @@ export class LocalBudget implements Budget {
     return seat
   }
 
-  take(seat: Seat, urgency: Urgency): boolean {
+  take(seat: Seat, urgency: Urgency, permits: number): boolean {
+    // In line, it keeps asking for what it is in line for.
+    if (urgency === "line" || seat.list === undefined) seat.wanted = permits
     if (this.isClosed) return false
     if (urgency === "ahead" && this.#asking !== undefined) {
       this.#watching.add(seat)
@@ -51,7 +53,7 @@ export class LocalBudget implements Budget {
         this.#watching.add(seat)
         return false
       case "now":
-        return this.isWithinReach(seat) && this.#takeByReclaiming(seat)
+        return this.isWithinReach(seat, permits) && this.#takeByReclaiming(seat)
       case "line":
         if (seat.list === undefined) {
           seat.since = seat.member.now()
@@ -76,10 +78,9 @@ export class LocalBudget implements Budget {
 
   /** If the permits are there and nobody else's. */
   #takeNow(seat: Seat): boolean {
-    const { minimum, weight } = seat.member
     if (!this.#canHave(seat)) return false
     // What is its own by its minimum it need not stand in line for.
-    if (this.#line.size > 0 && seat.taken + weight > minimum) return false
+    if (this.#line.size > 0 && !seat.isWithinMinimum) return false
     // It may have got in line before.
     if (seat.list !== undefined) this.#line.remove(seat)
     this.#grant(seat)
@@ -87,11 +88,11 @@ export class LocalBudget implements Budget {
   }
 
   #canHave(seat: Seat): boolean {
-    return this.free - seat.member.weight >= this.#promised - seat.promised
+    return this.free - seat.wanted >= this.#promised - seat.promised
   }
 
   #grant(seat: Seat): void {
-    this.#change(seat, seat.member.weight)
+    this.#change(seat, seat.wanted)
   }
 
   #change(seat: Seat, by: number): void {
@@ -109,14 +110,12 @@ export class LocalBudget implements Budget {
     this.#serve()
   }
 
-  give(seat: Seat): void {
-    const { weight } = seat.member
-    if (seat.taken < weight) throw new Error(`BUG: pool "${seat.member.name}" gives back more than it has taken`)
-    this.#change(seat, -weight)
-    if (seat.returning > 0) {
-      seat.returning -= weight
-      this.#returning -= weight
-    }
+  give(seat: Seat, permits: number): void {
+    if (seat.taken < permits) throw new Error(`BUG: pool "${seat.member.name}" gives back more than it has taken`)
+    this.#change(seat, -permits)
+    const returned = Math.min(seat.returning, permits)
+    seat.returning -= returned
+    this.#returning -= returned
     this.#serve()
   }
 
@@ -129,15 +128,15 @@ export class LocalBudget implements Budget {
     this.#serve()
   }
 
-  isWithinReach(seat: Seat): boolean {
+  isWithinReach(seat: Seat, permits: number): boolean {
     if (this.isClosed) return false
-    const { minimum, weight } = seat.member
-    if (this.#canHave(seat) && seat.taken + weight <= minimum) return true
+    if (seat.list === undefined) seat.wanted = permits
+    if (this.#canHave(seat) && seat.isWithinMinimum) return true
     const first = this.#line.head
     if (first !== undefined && first !== seat) return false
     let reachable = this.free - (this.#promised - seat.promised) + this.#returning
     for (const other of this.#holders) if (other !== seat) reachable += other.givable
-    return reachable >= weight
+    return reachable >= permits
   }
 
   /** Serves those in line, in order; what comes back in the middle of it is seen to in another round. */
@@ -173,7 +172,7 @@ export class LocalBudget implements Budget {
   /** Serves one behind the first in line with what is its own by its minimum, which nobody before it could have. */
   #serveMinimum(): boolean {
     for (const seat of this.#line) {
-      if (seat.taken + seat.member.weight > seat.member.minimum || !this.#canHave(seat)) continue
+      if (!seat.isWithinMinimum || !this.#canHave(seat)) continue
       this.#line.remove(seat)
       this.#grant(seat)
       seat.member.granted()
@@ -197,12 +196,12 @@ export class LocalBudget implements Budget {
   /** Whether the first in line has waited for longer than since then, and this member's item would help. */
   isOwed(seat: Seat, since: number): boolean {
     const first = this.#line.head
-    return first !== undefined && first !== seat && first.since < since && this.#lacks(first) && seat.canGive
+    return first !== undefined && first !== seat && first.since < since && this.#lacks(first) && seat.canGive(seat.member.weight)
   }
 
   /** Whether this member needs more than there is and is on its way. */
   #lacks(seat: Seat): boolean {
-    const missing = seat.member.weight - (this.free - (this.#promised - seat.promised))
+    const missing = seat.wanted - (this.free - (this.#promised - seat.promised))
     return missing > this.#returning
   }
 
@@ -211,10 +210,10 @@ export class LocalBudget implements Budget {
     if (!this.#lacks(seat)) return false
     const victim = this.#leastRecentlyUsed(seat)
     if (victim === undefined) return false
-    const { member } = victim
-    victim.returning += member.weight
-    this.#returning += member.weight
-    member.reclaim()
+    const { permits } = victim.member.oldest()!
+    victim.returning += permits
+    this.#returning += permits
+    victim.member.reclaim()
     return true
   }
 
@@ -223,10 +222,10 @@ export class LocalBudget implements Budget {
     let oldest: Seat | undefined
     let since = Infinity
     for (const seat of this.#holders) {
-      if (seat === asking || !seat.canGive) continue
-      const idleSince = seat.member.idleSince()
-      if (idleSince === undefined || idleSince >= since) continue
-      since = idleSince
+      if (seat === asking) continue
+      const idle = seat.member.oldest()
+      if (idle === undefined || idle.since >= since || !seat.canGive(idle.permits)) continue
+      since = idle.since
       oldest = seat
     }
     return oldest
@@ -262,6 +261,8 @@ class Seat implements Membership, Linked<Seat> {
   /** Of what it has taken, that which it was asked to give up and has not given back. */
   returning = 0
   isRetired = false
+  /** How many permits it asked for last. */
+  wanted = 0
   /** When it got in line. */
   since = 0
   list: LinkedList<any> | undefined = undefined
@@ -284,14 +285,17 @@ class Seat implements Membership, Linked<Seat> {
 
   /** What its idle items would give. */
   get givable(): number {
-    const { weight } = this.member
-    const beyond = Math.floor(Math.max(0, this.taken - this.returning - this.minimum) / weight)
-    return Math.min(this.member.idle(), beyond) * weight
+    return Math.min(this.member.idle(), Math.max(0, this.taken - this.returning - this.minimum))
   }
 
-  /** Whether it has more than its minimum. */
-  get canGive(): boolean {
-    return this.taken - this.returning - this.member.weight >= this.minimum
+  /** Whether it has so many more than its minimum. */
+  canGive(permits: number): boolean {
+    return this.taken - this.returning - permits >= this.minimum
+  }
+
+  /** Whether what it asks for is its own by its minimum. */
+  get isWithinMinimum(): boolean {
+    return this.taken + this.wanted <= this.minimum
   }
 
   get isClosed(): boolean {
@@ -310,20 +314,20 @@ class Seat implements Membership, Linked<Seat> {
     return this.#budget.isOwed(this, since)
   }
 
-  take(urgency: Urgency): boolean {
-    return this.#budget.take(this, urgency)
+  take(urgency: Urgency, permits: number): boolean {
+    return this.#budget.take(this, urgency, permits)
   }
 
   withdraw(): void {
     this.#budget.leaveLine(this)
   }
 
-  isWithinReach(): boolean {
-    return this.#budget.isWithinReach(this)
+  isWithinReach(permits: number): boolean {
+    return this.#budget.isWithinReach(this, permits)
   }
 
-  give(): void {
-    this.#budget.give(this)
+  give(permits: number): void {
+    this.#budget.give(this, permits)
   }
 
   leave(): void {

@@ -12,6 +12,8 @@ export class Permits {
   readonly #seat: Membership
   /** Taken for items that are not being made yet. */
   #inHand = 0
+  /** How many it is in line for. */
+  #wanted = 0
   #isAsking = false
 
   constructor(admission: Admission<any, any>, share: CheckedShare) {
@@ -19,14 +21,20 @@ export class Permits {
     this.#seat = share.budget.join({
       name: admission.name,
       minimum: share.minimum,
-      weight: share.weight,
+      get weight() {
+        return share.weight * (admission.store.places?.().heaviest ?? 1)
+      },
       now: () => admission.clock.exact(),
-      idle: () => admission.idle,
-      idleSince: () => admission.store.idleSince(),
+      idle: () => share.weight * (admission.store.places?.().idle ?? admission.idle),
+      oldest: () => {
+        const since = admission.store.idleSince()
+        if (since === undefined) return undefined
+        return { since, permits: share.weight * (admission.store.places?.().oldest ?? 1) }
+      },
       reclaim: () => admission.store.evict(),
       granted: () => {
         this.isInLine = false
-        this.#inHand++
+        this.#inHand += this.#wanted
         admission.serve()
       },
       freed: () => admission.serve(),
@@ -40,7 +48,7 @@ export class Permits {
 
   /** Who has the permits, if there are none for this pool. */
   get shortage(): string | undefined {
-    if (!this.isInLine && this.#seat.isWithinReach()) return undefined
+    if (!this.isInLine && this.isWithinReach()) return undefined
     const { inLine, max, members, name } = this.share.budget.statsUnsafe()
     if (this.isClosed) return `its budget "${name}" is closed`
     const holders = members.filter(({ taken }) => taken > 0).sort((a, b) => b.taken - a.taken)
@@ -52,21 +60,35 @@ export class Permits {
     return `budget "${name}" has no permit to give (max ${max}: ${named.join(", ")}; ${inLine} in line)`
   }
 
-  /** Whether waiting for permits has any sense. */
-  get isWithinReach(): boolean {
-    return this.#inHand > 0 || this.#seat.isWithinReach()
+  /** Whether waiting for the permits of an item has any sense. */
+  isWithinReach(places = 1): boolean {
+    const permits = places * this.share.weight
+    return this.#inHand >= permits || this.#seat.isWithinReach(permits)
   }
 
   /** Whether an item may be made now; if so, it has to be, or the round that `begin` began to `settle`. */
-  claim(urgency: Urgency): boolean {
-    if (this.#inHand > 0) return true
-    if (urgency === "line") this.#isAsking = this.isInLine = true
-    if (this.#seat.take(urgency)) {
+  claim(urgency: Urgency, places: number): boolean {
+    const permits = places * this.share.weight
+    if (this.#inHand >= permits) return true
+    // Nobody holds a part while he waits for the rest: two who did so would wait for each other.
+    this.#putDown()
+    if (urgency === "line") {
+      this.#isAsking = this.isInLine = true
+      this.#wanted = permits
+    }
+    if (this.#seat.take(urgency, permits)) {
       this.isInLine = false
-      this.#inHand++
+      this.#inHand += permits
     }
     // While it got in line it may have had its turn.
-    return this.#inHand > 0
+    return this.#inHand >= permits
+  }
+
+  #putDown(): void {
+    const permits = this.#inHand
+    if (permits === 0) return
+    this.#inHand = 0
+    this.#seat.give(permits)
   }
 
   /** An item lies idle. */
@@ -80,14 +102,15 @@ export class Permits {
   }
 
   /** An item is being made. */
-  spend(): void {
-    if (this.#inHand === 0)
-      throw new Error(`BUG: an item is made without a permit of budget "${this.share.budget.name}"`)
-    this.#inHand--
+  spend(places: number): void {
+    const permits = places * this.share.weight
+    if (this.#inHand < permits)
+      throw new Error(`BUG: an item is made without permits of budget "${this.share.budget.name}"`)
+    this.#inHand -= permits
   }
 
-  give(): void {
-    this.#seat.give()
+  give(places: number): void {
+    this.#seat.give(places * this.share.weight)
   }
 
   /** A round of making what is missing begins. */
@@ -97,10 +120,7 @@ export class Permits {
 
   /** The round is over: what it did not need is others'. */
   settle(): void {
-    while (this.#inHand > 0) {
-      this.#inHand--
-      this.#seat.give()
-    }
+    this.#putDown()
     if (!this.isInLine || this.#isAsking) return
     this.isInLine = false
     this.#seat.withdraw()

@@ -339,7 +339,7 @@ export class InstanceStore<A, E> implements Store.Store<A, E> {
     if (this.options.waits) return undefined
     const isLeft = used + pending + destroying - this.retiring < max
     // Of those that others use up the budget with, none may ever come back.
-    if (isLeft && (permits === undefined || idle > 0 || permits.isWithinReach)) return undefined
+    if (isLeft && (permits === undefined || idle > 0 || permits.isWithinReach())) return undefined
     return this.admission.exhausted() as Effect.Effect<never, any>
   }
 

@@ -1,7 +1,7 @@
 import { Budget, InvalidOptions, Pool } from "@effect-pools/core"
 import * as Effect from "effect/Effect"
 import type { ResourceOptions } from "../Resource.ts"
-import type { Options } from "../ResourcePool.ts"
+import type { Options, ResourcePool } from "../ResourcePool.ts"
 
 /** The options of a pool after checking. Durations are in milliseconds. */
 export interface Checked {
@@ -67,8 +67,7 @@ const resourceFields = new Set<keyof ResourceOptions<any, any, any, any, any>>([
 let unnamedResources = 0
 
 export const checkResource = (
-  pool: string,
-  max: number,
+  { admission: { max, permits }, name: pool }: ResourcePool,
   options: ResourceOptions<any, any, any, any, any>
 ): CheckedResource => {
   const checks = new InvalidOptions.Checks(pool)
@@ -78,5 +77,10 @@ export const checkResource = (
   checks.callback("release", options.release)
   const weight = checks.integer("weight", options.weight, 1, 1)
   if (weight > max) checks.refuse("weight", weight, `must not exceed the pool's max (${max})`)
+  if (permits !== undefined) {
+    const { budget, minimum, weight: each } = permits.share
+    const most = Math.floor((budget.open + minimum) / each)
+    if (weight > most) checks.refuse("weight", weight, `must not exceed what the budget has for it (${most})`)
+  }
   return { name: checks.name(options.name, () => `resource-${++unnamedResources}`), weight }
 }

@@ -25,6 +25,7 @@ class Allocation implements Lease.Entry<any>, Supply.Ending, LinkedList.Linked<A
   readonly value: unknown
   readonly scope: Scope.Closeable
   readonly createdAt: number
+  readonly places: number
   holder: AnyLease | undefined = undefined
   idleSince = 0
   /** Why it is to be released when it is put back. */
@@ -39,6 +40,7 @@ class Allocation implements Lease.Entry<any>, Supply.Ending, LinkedList.Linked<A
     this.value = value
     this.scope = scope
     this.createdAt = createdAt
+    this.places = resource.weight
   }
 }
 
@@ -99,6 +101,9 @@ export class ResourceStore implements Store.Store<any, any> {
   #taken = 0
   /** Those of them that are being released. */
   #leaving = 0
+  /** Those that are idle. */
+  #idlePlaces = 0
+  #heaviest = 1
   /** And of those, what is to be expected soon. */
   readonly #returning: Underway.Underway
 
@@ -122,6 +127,7 @@ export class ResourceStore implements Store.Store<any, any> {
     if (resource === undefined || resource.state !== "idle") return undefined
     const allocation = resource.allocation!
     this.#idle.remove(allocation)
+    this.#idlePlaces -= allocation.places
     this.#admission.idle--
     this.#admission.used++
     this.#set(resource, "used")
@@ -147,6 +153,7 @@ export class ResourceStore implements Store.Store<any, any> {
     admission.idle++
     allocation.idleSince = now
     this.#idle.addLast(allocation)
+    this.#idlePlaces += allocation.places
     this.#set(resource, "idle")
     admission.idled()
   }
@@ -163,7 +170,7 @@ export class ResourceStore implements Store.Store<any, any> {
       if (!this.#makeRoom(resource)) return
       // What was released for it may have changed who is next.
       if (this.#line.first() !== first || resource.state !== "released") continue
-      if (!admission.claim("line")) return this.#giveUpOwn()
+      if (!admission.claim("line", resource.weight)) return this.#giveUpOwn()
       this.#allocate(resource)
     }
   }
@@ -209,7 +216,7 @@ export class ResourceStore implements Store.Store<any, any> {
           admission.serve()
         }
       },
-      resource.allocate
+      { acquire: resource.allocate, places: resource.weight }
     )
   }
 
@@ -243,6 +250,7 @@ export class ResourceStore implements Store.Store<any, any> {
     if (allocation.list === undefined) this.#admission.used--
     else {
       this.#idle.remove(allocation)
+      this.#idlePlaces -= allocation.places
       this.#admission.idle--
     }
     this.#allocations.delete(allocation)
@@ -304,6 +312,15 @@ export class ResourceStore implements Store.Store<any, any> {
     }
   }
 
+  /** A resource of this weight is among those that there are from now on. */
+  weighs(weight: number): void {
+    this.#heaviest = Math.max(this.#heaviest, weight)
+  }
+
+  places(): Store.Places {
+    return { idle: this.#idlePlaces, oldest: this.#idle.head?.places ?? 0, heaviest: this.#heaviest }
+  }
+
   idleSince(): number | undefined {
     return this.#idle.head?.idleSince
   }
@@ -342,9 +359,8 @@ export class ResourceStore implements Store.Store<any, any> {
     const { lifecycle, max, permits } = this.#admission
     if (lifecycle !== "open" || this.#line.ready > 0 || resource.waiters.size > 0) return false
     if (resource.state !== "released") return resource.state === "idle"
-    let used = this.#taken - this.#leaving
-    for (const idle of this.#idle) used -= idle.resource.weight
-    return used + resource.weight <= max && (permits === undefined || this.#idle.size > 0 || permits.isWithinReach)
+    if (this.#taken - this.#leaving - this.#idlePlaces + resource.weight > max) return false
+    return permits === undefined || this.#idle.size > 0 || permits.isWithinReach(resource.weight)
   }
 
   /** Whoever does not wait at all finds it allocated the next time, if that is at nobody's expense. */
@@ -353,7 +369,7 @@ export class ResourceStore implements Store.Store<any, any> {
     const { creating, lifecycle, max } = this.#admission
     if (lifecycle !== "open" || creating > 0 || this.#line.ready > 0 || resource.state !== "released") return
     if (this.#taken + resource.weight > max) return
-    if (this.#admission.claim("now")) this.#allocate(resource)
+    if (this.#admission.claim("now", resource.weight)) this.#allocate(resource)
   }
 
   mayOffer(): boolean {
