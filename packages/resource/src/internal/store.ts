@@ -80,7 +80,7 @@ export class ResourceRequest extends Lease.Request<any> {
     isOptional: boolean,
     isHasty: boolean
   ) {
-    super(admission, body, options, isOptional)
+    super(admission, body, options, isOptional, admission.tracksCallSites ? Lease.captureCallSite() : undefined)
     this.resource = resource
     this.isHasty = isHasty
   }
