@@ -88,7 +88,7 @@ export class Request<A> {
     body: Body<A> | undefined,
     options: AcquireOptions | undefined,
     isOptional: boolean,
-    site?: CallSite | undefined
+    site: CallSite | undefined = admission.tracksCallSites ? captureCallSite() : undefined
   ) {
     this.admission = admission
     this.body = body
@@ -236,9 +236,6 @@ makeEffects(Call.prototype, "effect-pools/Call")
 makeEffects(Request.prototype, "effect-pools/Request")
 makeEffects(Lease.prototype, "effect-pools/Lease")
 
-const siteOf = (admission: Admission<any>): CallSite | undefined =>
-  admission.tracksCallSites ? captureCallSite() : undefined
-
 /**
  * A lease around one effect: cheaper than a scope.
  *
@@ -249,7 +246,7 @@ export const use = <A, B, E, E2, R2>(
   admission: Admission<A, E>,
   body: (item: A) => Effect.Effect<B, E2, R2>,
   options?: AcquireOptions
-): Effect.Effect<B, E | PoolError | E2, R2> => new Request(admission, body, options, false, siteOf(admission)) as never
+): Effect.Effect<B, E | PoolError | E2, R2> => new Request(admission, body, options, false) as never
 
 /**
  * As {@link use}, if an item is idle now: never waits for its turn, never creates.
@@ -260,8 +257,7 @@ export const use = <A, B, E, E2, R2>(
 export const useIfAvailable = <A, B, E, E2, R2>(
   admission: Admission<A, E>,
   body: (item: A) => Effect.Effect<B, E2, R2>
-): Effect.Effect<Option.Option<B>, PoolError | E2, R2> =>
-  new Request(admission, body, undefined, true, siteOf(admission)) as never
+): Effect.Effect<Option.Option<B>, PoolError | E2, R2> => new Request(admission, body, undefined, true) as never
 
 /**
  * A lease for the surrounding scope.
@@ -272,8 +268,7 @@ export const useIfAvailable = <A, B, E, E2, R2>(
 export const get = <A, E>(
   admission: Admission<A, E>,
   options?: AcquireOptions
-): Effect.Effect<A, E | PoolError, Scope.Scope> =>
-  new Request(admission, undefined, options, false, siteOf(admission)) as never
+): Effect.Effect<A, E | PoolError, Scope.Scope> => new Request(admission, undefined, options, false) as never
 
 /**
  * As {@link get}, if an item is idle now: never waits for its turn, never creates.
@@ -284,4 +279,4 @@ export const get = <A, E>(
 export const getIfAvailable = <A, E>(
   admission: Admission<A, E>
 ): Effect.Effect<Option.Option<A>, PoolError, Scope.Scope> =>
-  new Request(admission, undefined, undefined, true, siteOf(admission)) as never
+  new Request(admission, undefined, undefined, true) as never

@@ -314,7 +314,7 @@ describe("a budget", () => {
           weight: 1,
           now: () => 0,
           idle: () => 0,
-          idleSince: () => undefined,
+          oldest: () => undefined,
           reclaim: nothing,
           granted: nothing,
           freed: nothing,

@@ -196,7 +196,13 @@ export class LocalBudget implements Budget {
   /** Whether the first in line has waited for longer than since then, and this member's item would help. */
   isOwed(seat: Seat, since: number): boolean {
     const first = this.#line.head
-    return first !== undefined && first !== seat && first.since < since && this.#lacks(first) && seat.canGive(seat.member.weight)
+    return (
+      first !== undefined &&
+      first !== seat &&
+      first.since < since &&
+      this.#lacks(first) &&
+      seat.canGive(seat.member.weight)
+    )
   }
 
   /** Whether this member needs more than there is and is on its way. */

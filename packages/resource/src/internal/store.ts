@@ -9,7 +9,7 @@ import {
   Supply,
   Underway
 } from "@effect-pools/core"
-import * as Cause from "effect/Cause"
+import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type * as Scope from "effect/Scope"
@@ -80,7 +80,7 @@ export class ResourceRequest extends Lease.Request<any> {
     isOptional: boolean,
     isHasty: boolean
   ) {
-    super(admission, body, options, isOptional, admission.tracksCallSites ? Lease.captureCallSite() : undefined)
+    super(admission, body, options, isOptional)
     this.resource = resource
     this.isHasty = isHasty
   }
