@@ -254,6 +254,7 @@ export class Admission<A, out E = unknown> {
 
   /** One less waits: under a budget, others may need the pool's place in line. */
   #unqueued(): void {
+    this.store.counted?.()
     if (this.permits?.isInLine === true) this.replenish()
   }
 
@@ -359,6 +360,7 @@ export class Admission<A, out E = unknown> {
   /** Counts and answers a caller who finds no item and does not wait for one. */
   exhausted(): Effect.Effect<never, PoolError> {
     this.observer.exhausted++
+    this.store.counted?.()
     return Effect.fail(this.lifecycle === "suspended" ? this.#refusals.suspended : this.#refusals.exhausted)
   }
 
@@ -526,6 +528,7 @@ export class Admission<A, out E = unknown> {
     }
     if (this.waiters.size >= this.maxWaiters) {
       this.observer.exhausted++
+      this.store.counted?.()
       if (this.waiters.size === 0) this.store.turnedAway(lease)
       return Effect.fail(this.#refusals.queueFull)
     }

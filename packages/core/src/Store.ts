@@ -96,6 +96,8 @@ export interface Store<A, E> {
   places?(): Places
   /** What only this kind of pool has to say in its stats. */
   details(): PoolStats["details"]
+  /** `pending`, `timeouts` or `exhausted` has changed: for those whose items others share, who are to know. */
+  counted?(): void
   /** Figures that replace the admission's in stats and metrics: of a pool whose items others share, in other threads say. */
   figures?(): Figures
 }
