@@ -2,11 +2,12 @@
  * The algorithm of src/internal/sharedSlots.ts, sharedTree.ts and sharedTurnstile.ts: threads take slots, sleep when they
  * find none, give them back, and may be terminated between any two steps, after which somebody reclaims what they had.
  *
- * One step here is one operation on shared memory there. A word of the tree has one bit, so that every slot has a bit
- * above its own: whatever can go wrong between two levels can go wrong here.
+ * One step here is one operation on shared memory there. There are two levels of bits: the slots have a word each, or with
+ * TOGETHER one word, and every word has a bit above it.
  *
  * Checked: nobody is given a slot that another has (assert); nobody sleeps for ever (invalid end state); in the end every
- * slot is free, and found from the top of the tree (assert in the last process).
+ * slot is free, and found from the top of the tree (assert in the last process). With STOPPED nobody is reclaimed: then,
+ * with a slot for each worker, all others go on, whatever one was doing when it was stopped.
  *
  * The steps that may be left out with WITHOUT_… are there to show that the checks find what they are to find.
  */
@@ -25,10 +26,20 @@
 /* The one who reclaims marks slots as a thread does. */
 #define KEEPER (WORKERS + 1)
 
+#ifdef TOGETHER
+#define WORDS 1
+#define WORD(s) 0
+#define ANY(word) (leaf[0] || leaf[SLOTS - 1])
+#else
+#define WORDS SLOTS
+#define WORD(s) s
+#define ANY(word) leaf[word]
+#endif
+
 byte owner[SLOTS];
 bit listed[SLOTS];
 bit leaf[SLOTS];
-bit above[SLOTS];
+bit above[WORDS];
 
 /* The word to sleep on: what changes, and whether it is odd. */
 byte turn;
@@ -65,9 +76,9 @@ inline wake(all) {
 }
 
 inline setBit(s) {
-  atomic { before = leaf[s]; leaf[s] = 1 };
+  atomic { before = ANY(WORD(s)); leaf[s] = 1 };
   if
-  :: before == 0 -> above[s] = 1
+  :: before == 0 -> above[WORD(s)] = 1
   :: else
   fi;
   before = 0
@@ -108,31 +119,63 @@ inline take() {
      :: atomic {
           if
           :: above[0] -> at = 0
-#if SLOTS > 1
+#if SLOTS > 1 && !defined(TOGETHER)
           :: above[1] -> at = 1
 #endif
-          :: else -> at = SLOTS
+          :: else -> at = WORDS
           fi
         };
         if
-        :: at == SLOTS -> break
-        :: else
-        fi;
-        if
-        :: atomic { leaf[at] -> leaf[at] = 0 };
-           /* The bit was there, and is this thread's to see to. */
+        :: at == WORDS ->
+           before = 0;
+#ifndef WITHOUT_LAST_LOOK
            if
-           :: atomic { owner[at] == 0 -> owner[at] = me; listed[at] = 0; got(at) }; break
-           :: atomic { owner[at] != 0 -> listed[at] = 0 }
-           fi
-        :: atomic { !leaf[at] -> skip };
-           above[at] = 0;
-#ifndef WITHOUT_RECHECK
-           if
-           :: leaf[at] -> above[at] = 1; wake(false)
+           :: ANY(0) -> above[0] = 1; before = 1
            :: else
-           fi
+           fi;
+#if SLOTS > 1 && !defined(TOGETHER)
+           if
+           :: ANY(1) -> above[1] = 1; before = 1
+           :: else
+           fi;
 #endif
+#endif
+           if
+           :: before -> before = 0
+           :: else -> break
+           fi
+        :: else ->
+           atomic {
+             if
+             :: ANY(at) ->
+#if SLOTS > 1 && defined(TOGETHER)
+                if
+                :: leaf[0] -> at = 0
+                :: leaf[1] -> at = 1
+                fi
+#else
+                skip
+#endif
+             :: else -> before = 1
+             fi
+           };
+           if
+           :: atomic { !before && leaf[at] -> leaf[at] = 0 };
+              /* The bit was there, and is this thread's to see to. */
+              if
+              :: atomic { owner[at] == 0 -> owner[at] = me; listed[at] = 0; got(at) }; break
+              :: atomic { owner[at] != 0 -> listed[at] = 0 }
+              fi
+           :: atomic { !before && !leaf[at] -> skip }
+           :: atomic { before -> before = 0 };
+              above[at] = 0;
+#ifndef WITHOUT_RECHECK
+              if
+              :: ANY(at) -> above[at] = 1
+              :: else
+              fi
+#endif
+           fi
         fi
      od
   fi;
@@ -140,7 +183,7 @@ inline take() {
 }
 
 proctype Worker(byte me) {
-  byte slot, at, seen, before, woken, w, ticket, round;
+  byte slot, mine, at, seen, before, woken, w, ticket, round;
   {
     do
     :: round < ROUNDS ->
@@ -168,6 +211,20 @@ proctype Worker(byte me) {
           };
           !asleep[me]
        od;
+#ifdef STOPPED
+       /* One that is not to be stopped looks for another, and so finds words of the tree that are empty. */
+       if
+       :: me != 1 ->
+          mine = slot;
+          take();
+          if
+          :: slot < SLOTS -> give(slot)
+          :: else
+          fi;
+          slot = mine
+       :: else
+       fi;
+#endif
        give(slot);
        round++
     :: else -> break
@@ -177,6 +234,9 @@ proctype Worker(byte me) {
     asleep[me] = 0;
     if
     :: doomed[me] -> dead = me
+#ifdef STOPPED
+       ; ended++
+#endif
     :: else -> doomed[me] = 0; ended++
     fi
   }
@@ -195,6 +255,7 @@ proctype Killer() {
 proctype Keeper(byte me) {
   byte at, seen, before, woken, w;
   if
+#ifndef STOPPED
   :: atomic { dead != 0 -> skip };
      at = 0;
      do
@@ -224,12 +285,13 @@ proctype Keeper(byte me) {
      od;
      at = 0;
      do
-     :: at < SLOTS -> if :: leaf[at] -> above[at] = 1 :: else fi; at++
+     :: at < WORDS -> if :: ANY(at) -> above[at] = 1 :: else fi; at++
      :: else -> break
      od;
 #endif
      wake(true);
      atomic { ended++; settled = 1 }
+#endif
   :: atomic { ended == WORKERS -> settled = 1 }
   fi
 }
@@ -237,16 +299,19 @@ proctype Keeper(byte me) {
 init {
   byte s;
   atomic {
-    for (s : 0 .. SLOTS - 1) { leaf[s] = 1; above[s] = 1 }
+    for (s : 0 .. SLOTS - 1) { leaf[s] = 1; above[WORD(s)] = 1 }
     for (s : 1 .. WORKERS) { run Worker(s) }
     run Killer();
     run Keeper(KEEPER)
   };
   atomic {
     settled && ended == WORKERS -> skip;
+#ifndef STOPPED
     for (s : 0 .. SLOTS - 1) {
       assert(owner[s] == 0 && holders[s] == 0);
-      assert(leaf[s] && above[s])
+      assert(leaf[s] && above[WORD(s)])
     }
+#endif
+    s = 0
   }
 }

@@ -48,6 +48,8 @@ export class SharedSlots {
   #last = -1
   readonly #recent: Int32Array
   #recents = 0
+  #isAsleep = false
+  #hasLeft = false
 
   /**
    * Takes this thread's place among the others'. `thread` is its number, from 0, which no other thread may ever have had.
@@ -68,26 +70,53 @@ export class SharedSlots {
     this.#acquiredAt = layout.totalAt(this.#member, "acquired")
     // Places that are neighbours look far from each other.
     const home = Math.floor((reversed(this.#member) / MOST_THREADS) * layout.maximum)
-    this.#tree = new SharedTree(layout.words, layout.levels, home, () => this.turnstile.wakeOne())
+    this.#tree = new SharedTree(layout.words, layout.levels, home)
   }
 
   #enter(): number {
+    const own = this.#placeOf(this.owner)
+    if (own >= 0) {
+      this.#words[this.layout.memberAt(own) + MEMBER_POOLS]!++
+      return own
+    }
     for (let member = 0; member < MOST_THREADS; member++) {
       const at = this.layout.memberAt(member)
-      const before = Atomics.compareExchange(this.#words, at, 0, this.owner)
-      if (before !== 0 && before !== this.owner) continue
-      const pools = at + MEMBER_POOLS
-      this.#words[pools] = before === 0 ? 1 : this.#words[pools]! + 1
+      if (Atomics.compareExchange(this.#words, at, 0, this.owner) !== 0) continue
+      this.#words[at + MEMBER_POOLS] = 1
+      // Of whoever had it before. While nobody has it, nobody looks.
+      Atomics.store(this.#words, at + MEMBER_ASLEEP, 0)
+      this.#doubles[this.layout.totalAt(member, "pending")] = 0
       return member
     }
     throw new RangeError(NO_PLACE)
   }
 
+  #placeOf(owner: number): number {
+    for (let member = 0; member < MOST_THREADS; member++)
+      if (Atomics.load(this.#words, this.layout.memberAt(member)) === owner) return member
+    return -1
+  }
+
+  /** Not if it has left, nor if it has been taken for dead: then the place may be another's. */
+  get #hasPlace(): boolean {
+    return !this.#hasLeft && Atomics.load(this.#words, this.layout.memberAt(this.#member)) === this.owner
+  }
+
   /** Gives this thread's place up, if it has no other pool on this structure. */
   leave(): void {
-    const at = this.layout.memberAt(this.#member)
-    const left = (this.#words[at + MEMBER_POOLS] = this.#words[at + MEMBER_POOLS]! - 1)
-    if (left === 0) Atomics.compareExchange(this.#words, at, this.owner, 0)
+    if (this.#isAsleep) {
+      this.setAsleep(false)
+      // The sleeper that is left behind would be woken in place of somebody who waits.
+      this.turnstile.wakeAll()
+    }
+    if (this.#hasPlace) {
+      const at = this.layout.memberAt(this.#member)
+      const left = (this.#words[at + MEMBER_POOLS] = this.#words[at + MEMBER_POOLS]! - 1)
+      if (left === 0) Atomics.compareExchange(this.#words, at, this.owner, 0)
+    }
+    this.#hasLeft = true
+    // So that nothing of this one is kept for the sake of a close that does not concern it any more.
+    Atomics.notify(this.#words, CLOSED_AT)
   }
 
   // Taking and giving back -------------------------------------------------------------------------------------------
@@ -111,7 +140,8 @@ export class SharedSlots {
     do {
       const slot = this.#find()
       if (slot >= 0) return slot
-    } while (this.#grow())
+      // A thread that has been stopped at the tree may hide what others give back: the last look is at all words.
+    } while (this.#grow() || this.#tree.repair())
     return -1
   }
 
@@ -190,12 +220,11 @@ export class SharedSlots {
     return true
   }
 
-  /** The one whose compare-and-swap succeeds lists the slots; others find them, or the next ones. */
+  /** Lists the slots before it says that there are more: whoever is stopped in between has hidden none. */
   growTo(before: number, after: number): void {
     this.#grown(after)
-    if (Atomics.compareExchange(this.#words, CAPACITY_AT, before, after) !== before) return
     this.#tree.setRange(before, after)
-    if (this.turnstile.isAwaited) this.turnstile.wakeAll()
+    Atomics.compareExchange(this.#words, CAPACITY_AT, before, after)
   }
 
   // Ends -------------------------------------------------------------------------------------------------------------
@@ -211,16 +240,12 @@ export class SharedSlots {
     this.turnstile.wakeAll()
   }
 
-  /** Calls `closed` once the structure is closed by anybody. */
+  /** Calls `closed` once the structure is closed by anybody, unless this one has left before. */
   onClosed(closed: () => void): void {
+    if (this.#hasLeft) return
     const { async, value } = Atomics.waitAsync(this.#words, CLOSED_AT, 0)
     // Closed already, that is said in a later step all the same.
-    void (async ? value : Promise.resolve()).then(closed)
-  }
-
-  /** Whether this thread has no other pool on the same structure. */
-  get isAlone(): boolean {
-    return this.#words[this.layout.memberAt(this.#member) + MEMBER_POOLS] === 1
+    void (async ? value : Promise.resolve()).then(() => (this.isClosed ? closed() : this.onClosed(closed)))
   }
 
   /**
@@ -237,13 +262,8 @@ export class SharedSlots {
       this.give(slot)
     }
     this.repair()
-    for (let member = 0; dead !== this.owner && member < MOST_THREADS; member++) {
-      const at = this.layout.memberAt(member)
-      if (Atomics.load(this.#words, at) !== dead) continue
-      Atomics.store(this.#words, at + MEMBER_ASLEEP, 0)
-      this.#doubles[this.layout.totalAt(member, "pending")] = 0
-      Atomics.compareExchange(this.#words, at, dead, 0)
-    }
+    const place = this.#placeOf(dead)
+    if (place >= 0) Atomics.compareExchange(this.#words, this.layout.memberAt(place), dead, 0)
     return found
   }
 
@@ -271,18 +291,22 @@ export class SharedSlots {
 
   // Counts -----------------------------------------------------------------------------------------------------------
 
-  /** Whether another thread sleeps. One that has been terminated may seem to, until its slots are reclaimed. */
+  /** Whether others sleep. A thread that has been terminated may seem to, until its slots are reclaimed. */
   get othersSleep(): boolean {
     if (!this.turnstile.isAwaited) return false
     for (let member = 0; member < MOST_THREADS; member++) {
-      if (member === this.#member) continue
-      if (Atomics.load(this.#words, this.layout.memberAt(member) + MEMBER_ASLEEP) !== 0) return true
+      const at = this.layout.memberAt(member)
+      const self = member === this.#member && this.#isAsleep ? 1 : 0
+      if (Atomics.load(this.#words, at) !== 0 && Atomics.load(this.#words, at + MEMBER_ASLEEP) > self) return true
     }
     return false
   }
 
   setAsleep(isAsleep: boolean): void {
-    Atomics.store(this.#words, this.layout.memberAt(this.#member) + MEMBER_ASLEEP, isAsleep ? 1 : 0)
+    if (isAsleep === this.#isAsleep) return
+    this.#isAsleep = isAsleep
+    if (!this.#hasPlace) return
+    Atomics.add(this.#words, this.layout.memberAt(this.#member) + MEMBER_ASLEEP, isAsleep ? 1 : -1)
   }
 
   countAcquired(): void {
@@ -290,15 +314,20 @@ export class SharedSlots {
   }
 
   add(total: Total, amount: number): void {
+    if (!this.#hasPlace) return
     this.#doubles[this.layout.totalAt(this.#member, total)]! += amount
   }
 
   /** Of all threads, those that are no more included. */
   sums(): Record<Total, number> {
     const sums = Object.fromEntries(totals.map((total) => [total, 0])) as Record<Total, number>
-    for (const total of totals) {
-      for (let member = 0; member < MOST_THREADS; member++)
+    for (let member = 0; member < MOST_THREADS; member++) {
+      const isFree = Atomics.load(this.#words, this.layout.memberAt(member)) === 0
+      for (const total of totals) {
+        // Who is no more does not wait, whatever it had said.
+        if (total === "pending" && isFree) continue
         sums[total] += this.#doubles[this.layout.totalAt(member, total)]!
+      }
     }
     return sums
   }

@@ -5,21 +5,18 @@ import type { Level } from "./sharedLayout.ts"
  * of a word below it.
  *
  * A bit that is set promises nothing. One that is not set says that there is nothing below, unless a thread is between two
- * steps of setting it; if that thread is terminated there, {@link SharedTree.repair} sets it.
+ * steps of setting it. Such a thread may never take the second: {@link SharedTree.repair} finds what it has hidden.
  */
 export class SharedTree {
   readonly #words: Int32Array
   readonly #levels: ReadonlyArray<Level>
   /** Where this thread begins to look, so that threads do not meet. */
   readonly #home: number
-  readonly #restored: () => void
 
-  /** `restored` is called when a bit is set again that should not have been cleared: somebody may have missed it. */
-  constructor(words: Int32Array, levels: ReadonlyArray<Level>, home: number, restored: () => void) {
+  constructor(words: Int32Array, levels: ReadonlyArray<Level>, home: number) {
     this.#words = words
     this.#levels = levels
     this.#home = home
-    this.#restored = restored
   }
 
   set(index: number): void {
@@ -76,22 +73,27 @@ export class SharedTree {
   /** A word was found to be 0: clears the bit above, and sets it again if it is not 0 any more. */
   #clearAbove(level: number, word: number): void {
     Atomics.and(this.#words, this.#levels[level + 1]!.at + (word >>> 5), ~(1 << (word & 31)))
-    if (Atomics.load(this.#words, this.#levels[level]!.at + word) === 0) return
-    this.#set(level + 1, word)
-    this.#restored()
+    if (Atomics.load(this.#words, this.#levels[level]!.at + word) !== 0) this.#set(level + 1, word)
   }
 
   isSet(index: number): boolean {
     return (Atomics.load(this.#words, this.#levels[0]!.at + (index >>> 5)) & (1 << (index & 31))) !== 0
   }
 
-  /** Sets all bits above words that are not 0: some may have been left out by threads that are no more. */
-  repair(): void {
+  /**
+   * Sets all bits above words that are not 0: threads that have been stopped between two steps, or are no more, may have
+   * left some out. Answers whether there was any such word.
+   */
+  repair(): boolean {
+    let isAny = false
     for (let level = 0; level + 1 < this.#levels.length; level++) {
       const { at, words } = this.#levels[level]!
       for (let word = 0; word < words; word++) {
-        if (Atomics.load(this.#words, at + word) !== 0) this.#set(level + 1, word)
+        if (Atomics.load(this.#words, at + word) === 0) continue
+        this.#set(level + 1, word)
+        isAny = true
       }
     }
+    return isAny
   }
 }
