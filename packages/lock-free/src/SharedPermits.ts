@@ -21,7 +21,7 @@ import type * as Scope from "effect/Scope"
 import { AttachError, type HandleParts, readHandle } from "./internal/sharedHandle.ts"
 import { Layout } from "./internal/sharedLayout.ts"
 import { allocate } from "./internal/sharedMemory.ts"
-import { slotCount, threadOf } from "./internal/sharedOptions.ts"
+import { checkThread, slotCount, threadOf } from "./internal/sharedOptions.ts"
 import { PermitLedger, PermitWaiter } from "./internal/sharedPermits.ts"
 import { NO_PLACE, SharedSlots } from "./internal/sharedSlots.ts"
 import type { WatchedWorker } from "./SharedPool.ts"
@@ -344,8 +344,8 @@ const timedOut = (self: SharedPermits, waited: number): PoolError.PoolError =>
  * @category threads
  * @since 0.1.0
  */
-export const reclaim = (self: SharedPermits, thread: number): Effect.Effect<number> =>
-  Effect.sync(() => reclaimUnsafe(self, thread))
+export const reclaim = (self: SharedPermits, thread: number): Effect.Effect<number, InvalidOptions.InvalidOptions> =>
+  InvalidOptions.check(() => reclaimUnsafe(self, checkThread(self.name, thread)))
 
 const reclaimUnsafe = ({ ledger: { slots } }: SharedPermits, thread: number): number => {
   if (thread + 1 === slots.owner) return 0
@@ -361,7 +361,7 @@ const reclaimUnsafe = ({ ledger: { slots } }: SharedPermits, thread: number): nu
  * @since 0.1.0
  */
 export const watch = <W extends WatchedWorker>(self: SharedPermits, worker: W): W => {
-  const { threadId } = worker
+  const threadId = checkThread(self.name, worker.threadId)
   worker.once("exit", () => reclaimUnsafe(self, threadId))
   return worker
 }

@@ -26,7 +26,7 @@ import { SharedGuards, SlotGuard } from "./internal/sharedGuards.ts"
 import { AttachError, type HandleParts, readHandle } from "./internal/sharedHandle.ts"
 import { Layout } from "./internal/sharedLayout.ts"
 import { allocate, type Memory } from "./internal/sharedMemory.ts"
-import { type Checked, checkAttach, checkMake } from "./internal/sharedOptions.ts"
+import { type Checked, checkAttach, checkMake, checkThread } from "./internal/sharedOptions.ts"
 import { NO_PLACE, SharedSlots } from "./internal/sharedSlots.ts"
 import { growing, SharedStore, type Slot } from "./internal/sharedStore.ts"
 
@@ -285,7 +285,7 @@ export const unclaimUnsafe = (self: SharedPool, slot: number): boolean => self.s
  * @since 0.1.0
  */
 export const bytesUnsafe = (self: SharedPool, slot: number): Uint8Array<SharedArrayBuffer> | undefined =>
-  self.store.slots.isMine(slot) ? self.store.entryOf(slot).value.bytes : undefined
+  self.store.bytesOf(slot)
 
 // Leases -------------------------------------------------------------------------------------------------------------
 
@@ -338,16 +338,19 @@ export const invalidate: typeof Pool.invalidate = Pool.invalidate
  *
  * **Gotchas**
  *
- * The thread must have ended: not being told to end, but ended, as the `exit` event of its worker says. The calling thread
+ * The thread must have ended: not being told to end, but ended, as the `exit` event of its worker says. By then the worker
+ * has no number any more (its `threadId` is -1, which is refused): note it before, or use {@link watch}. The calling thread
  * itself is never reclaimed.
  *
  * @category threads
  * @since 0.1.0
  */
 export const reclaim: {
-  (thread: number): (self: SharedPool) => Effect.Effect<number>
-  (self: SharedPool, thread: number): Effect.Effect<number>
-} = dual(2, (self: SharedPool, thread: number): Effect.Effect<number> => Effect.sync(() => self.store.reclaim(thread)))
+  (thread: number): (self: SharedPool) => Effect.Effect<number, InvalidOptions.InvalidOptions>
+  (self: SharedPool, thread: number): Effect.Effect<number, InvalidOptions.InvalidOptions>
+} = dual(2, (self: SharedPool, thread: number): Effect.Effect<number, InvalidOptions.InvalidOptions> =>
+  InvalidOptions.check(() => self.store.reclaim(checkThread(self.name, thread)))
+)
 
 /**
  * A worker as far as its end is concerned: one of `node:worker_threads`.
@@ -362,7 +365,7 @@ export interface WatchedWorker {
 
 /**
  * Reclaims what the worker has when it ends, however that comes. Answers the worker, so that it can stand where one is
- * spawned.
+ * spawned. Throws `InvalidOptions` for a worker that has ended.
  *
  * **Example** (Workers of Effect's own)
  *
@@ -381,7 +384,7 @@ export interface WatchedWorker {
  */
 export const watch = <W extends WatchedWorker>(self: SharedPool, worker: W): W => {
   // Ended, a worker has no number any more.
-  const { threadId } = worker
+  const threadId = checkThread(self.name, worker.threadId)
   worker.once("exit", () => self.store.reclaim(threadId))
   return worker
 }
@@ -459,7 +462,7 @@ export interface ServiceClass<Self, Id extends string, LE, LR> extends PoolServi
   LR
 > {
   /** See {@link reclaim}. */
-  readonly reclaim: (thread: number) => Effect.Effect<number, never, Self>
+  readonly reclaim: (thread: number) => Effect.Effect<number, InvalidOptions.InvalidOptions, Self>
   /** What names the pool to other threads. */
   readonly handle: Effect.Effect<Handle, never, Self>
 }

@@ -47,7 +47,10 @@ export class SharedGuards {
     const lease = this.leases.takeIfAvailable()
     if (lease !== undefined) return new SlotGuard(this, lease)
     const { lifecycle, observer } = this.#store.admission
-    if (lifecycle === "open" || lifecycle === "suspended") observer.exhausted++
+    if (lifecycle === "open" || lifecycle === "suspended") {
+      observer.exhausted++
+      this.#store.counted()
+    }
     return undefined
   }
 

@@ -29,7 +29,7 @@ export const CLOSED_AT = LINE + 1
 export const TURNSTILE_AT = 2 * LINE
 const MEMBERS_AT = 3 * LINE
 
-/** A thread's place: whose it is, whether it sleeps, and its totals, which are numbers of 64 bits. */
+/** A thread's place: whose it is, how many of its pools sleep, and its totals, which are numbers of 64 bits. */
 const MEMBER_WORDS = 2 * LINE
 export const MEMBER_ASLEEP = 1
 /** How many pools on this structure the thread has. Only that thread writes it. */
@@ -135,9 +135,26 @@ export const faultOf = (control: unknown, kind: SharedKind): string | undefined 
   const maximum = words[MAXIMUM_AT]!
   if (maximum < 1 || maximum > MOST_SLOTS || control.byteLength !== bytesFor(maximum)) return "its memory is cut off"
   if (words[KIND_AT] !== (kind === "pool" ? 0 : 1)) return `it is not that of shared ${kind}`
-  return undefined
+  const [capacity, chunk, slotBytes] = [words[CAPACITY_AT]!, words[CHUNK_AT]!, words[SLOT_BYTES_AT]!]
+  const isSound =
+    resets[words[RESET_AT]!] !== undefined &&
+    isWithin(capacity, 0, maximum) &&
+    isWithin(chunk, 0, MOST_SLOTS) &&
+    (kind === "permits" ? slotBytes === 0 : slotBytes > 0 && slotBytes % 8 === 0)
+  if (!isSound) return "what its memory says of itself makes no sense"
+  return words[CLOSED_AT] === 0 ? undefined : "it is closed"
 }
 
-/** By its tag, not its class: it may come from another realm. */
-export const isShared = (u: unknown): u is SharedArrayBuffer =>
-  Object.prototype.toString.call(u) === "[object SharedArrayBuffer]"
+const isWithin = (n: number, least: number, most: number): boolean => n >= least && n <= most
+
+const byteLength = Object.getOwnPropertyDescriptor(SharedArrayBuffer.prototype, "byteLength")!
+
+/** Neither by its class, as it may come from another realm, nor by its tag, which anything may bear. */
+export const isShared = (u: unknown): u is SharedArrayBuffer => {
+  try {
+    byteLength.get!.call(u)
+    return true
+  } catch {
+    return false
+  }
+}

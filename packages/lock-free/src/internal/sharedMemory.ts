@@ -1,4 +1,4 @@
-import { faultOf, isShared, Layout, makeControl, type Shape, type SharedKind } from "./sharedLayout.ts"
+import { CAPACITY_AT, faultOf, isShared, Layout, makeControl, type Shape, type SharedKind } from "./sharedLayout.ts"
 
 /** What names a shared structure to another thread. Posting it there shares the memory. */
 export interface Memory {
@@ -16,10 +16,12 @@ export const allocate = (shape: Shape): Memory => ({
 export const faultOfMemory = (memory: Partial<Memory>, kind: SharedKind): string | undefined => {
   const fault = faultOf(memory.control, kind)
   if (fault !== undefined) return fault
-  const { maximum, slotBytes } = new Layout(memory.control!)
+  const { maximum, slotBytes, words } = new Layout(memory.control!)
+  // Memory comes before the slots in it.
+  const needed = Atomics.load(words, CAPACITY_AT) * slotBytes
   const { data } = memory
   if (!isShared(data)) return "it has no memory for slots"
-  const isWhole = data.growable && data.maxByteLength === maximum * slotBytes
+  const isWhole = data.growable && data.maxByteLength === maximum * slotBytes && data.byteLength >= needed
   return isWhole ? undefined : "its memory for slots is of another size"
 }
 

@@ -53,7 +53,7 @@ export const checkMake = (options: Options): { readonly checked: Checked; readon
   if (chunk > MOST_SLOTS) checks.refuse("scale.chunk", chunk, `must be at most ${MOST_SLOTS}`)
   const reset = resetOf(checks, options.reset ?? "none")
   const shape: Shape = { kind: "pool", initial, maximum, chunk, slotBytes, reset: modeOf(reset) }
-  return { shape, checked: checkThread(checks, options, () => Pool.generateName("shared"), maximum, reset) }
+  return { shape, checked: checkOwn(checks, options, () => Pool.generateName("shared"), maximum, reset) }
 }
 
 export const checkAttach = (
@@ -67,7 +67,7 @@ export const checkAttach = (
   const reset = resetOf(checks, options.reset ?? (handle.reset === "function" ? "zero" : handle.reset))
   if (modeOf(reset) !== handle.reset)
     checks.refuse("reset", options.reset, `must be what the pool was made with (${handle.reset})`)
-  return checkThread(checks, options, () => handle.name, handle.maximum, reset)
+  return checkOwn(checks, options, () => handle.name, handle.maximum, reset)
 }
 
 /** A number of slots, which has to be given. */
@@ -82,6 +82,17 @@ export const slotCount = (checks: InvalidOptions.Checks, field: string, value: n
 export const threadOf = (checks: InvalidOptions.Checks, value: number | undefined): number => {
   const thread = value ?? ownThread()
   if (thread === undefined) checks.refuse("thread", undefined, "is required where threads have no numbers")
+  return threadNumber(checks, thread)
+}
+
+/** The number of a thread that may have been terminated. */
+export const checkThread = (name: string, thread: number): number => {
+  const checks = new InvalidOptions.Checks(name)
+  if (thread === undefined) checks.refuse("thread", undefined, "is required")
+  return threadNumber(checks, thread)
+}
+
+const threadNumber = (checks: InvalidOptions.Checks, thread: number): number => {
   const checked = checks.integer("thread", thread, 0, 0)
   if (checked >= 2 ** 30 - 1) checks.refuse("thread", checked, "must be less than 2^30 - 1")
   return checked
@@ -90,7 +101,7 @@ export const threadOf = (checks: InvalidOptions.Checks, value: number | undefine
 const checksOf = (options: { readonly name?: string | undefined }, fallback = "shared pool"): InvalidOptions.Checks =>
   new InvalidOptions.Checks(typeof options?.name === "string" ? options.name : fallback)
 
-const checkThread = (
+const checkOwn = (
   checks: InvalidOptions.Checks,
   options: AttachOptions,
   name: () => string,

@@ -5,6 +5,9 @@ import { growData, type Memory, viewOf } from "./sharedMemory.ts"
 import type { SharedSlots } from "./sharedSlots.ts"
 import { ThreadSleep } from "./sharedWaiting.ts"
 
+/** How this pool has a slot: not at all, by its number, or by a lease. */
+const [NOT, BY_NUMBER, BY_LEASE] = [0, 1, 2]
+
 /** How many times in a row a slot may pass from one fiber to the next of the same thread while other threads wait. */
 const TURNS = 16
 
@@ -53,6 +56,8 @@ export class SharedStore implements Store.Store<Slot, never> {
   /** Slots that leases of this thread hold. */
   readonly #leased = new LinkedList.LinkedList<SlotEntry>()
   readonly #entries: Array<SlotEntry | undefined> = []
+  /** Of every slot how this pool has it: the mark in its word is the thread's, which may have other pools on it. */
+  readonly #holds: Uint8Array
   readonly #cleans: boolean
   readonly #sleep: ThreadSleep
   #turns = 0
@@ -63,6 +68,7 @@ export class SharedStore implements Store.Store<Slot, never> {
     this.admission = admission
     this.options = options
     this.slots = options.slots
+    this.#holds = new Uint8Array(options.slots.layout.maximum)
     this.#cleans = options.reset !== "none"
     this.#sleep = new ThreadSleep(options.slots, {
       isWanted: () => this.#isWanted,
@@ -77,54 +83,92 @@ export class SharedStore implements Store.Store<Slot, never> {
   // Leases -----------------------------------------------------------------------------------------------------------
 
   take(): SlotEntry | undefined {
-    const slot = this.claim()
-    if (slot < 0) return undefined
-    const entry = this.entryOf(slot)
-    this.#leased.addLast(entry)
-    return entry
+    const slot = this.#takeSlot()
+    return slot < 0 ? undefined : this.#lease(slot)
   }
 
-  /** Takes a slot, which counts as used; -1 if there is none. */
+  /** Takes a slot by its number, which counts as used; -1 if there is none. */
   claim(): number {
+    const slot = this.#takeSlot()
+    if (slot >= 0) this.#holds[slot] = BY_NUMBER
+    return slot
+  }
+
+  #takeSlot(): number {
     const { admission, slots } = this
     if (admission.used >= admission.max) return -1
     const slot = slots.take()
     if (slot < 0) return -1
+    if (this.#holds[slot] !== NOT) this.#lose(slot)
     admission.used++
     slots.countAcquired()
     return slot
   }
 
+  #lease(slot: number): SlotEntry {
+    const entry = this.entryOf(slot)
+    this.#holds[slot] = BY_LEASE
+    this.#leased.addLast(entry)
+    return entry
+  }
+
+  /** A slot that was reclaimed under this pool is another holder's now: whoever had it has nothing to give back. */
+  #lose(slot: number): void {
+    const entry = this.#entries[slot]
+    if (this.#holds[slot] === BY_LEASE) this.#giveUp(entry!)
+    this.#holds[slot] = NOT
+    this.admission.used--
+    this.#warnOfLoss(slot)
+  }
+
+  /** The lease goes on, with an entry that is nobody else's and gives nothing back. */
+  #giveUp(entry: SlotEntry): void {
+    this.#leased.remove(entry)
+    entry.isGivenUp = true
+    this.#entries[entry.id] = undefined
+  }
+
+  #warnOfLoss(slot: number): void {
+    this.admission.warn(`Pool "${this.admission.name}": slot ${slot} was reclaimed while it was in use`)
+  }
+
   giveBack(entry: SlotEntry): void {
     if (entry.isGivenUp) return
     this.#leased.remove(entry)
-    if (!this.#giveClean(entry.id)) {
-      this.admission.used--
-      this.admission.warn(`Pool "${this.admission.name}": slot ${entry.id} was reclaimed while it was in use`)
-    }
+    if (!this.#giveClean(entry)) this.#warnOfLoss(entry.id)
   }
 
-  /** Gives back a slot that was claimed; `false` if it was not. */
+  /** Gives back a slot that was claimed by its number; `false` if it was not, or is not this thread's any more. */
   unclaim(slot: number): boolean {
-    if (this.#entries[slot]?.list !== undefined) return false
-    if (this.#cleans || this.admission.waiters.size > 0) return this.#giveClean(slot)
-    if (!this.slots.give(slot)) return false
-    this.admission.used--
-    return true
+    if (this.#holds[slot] !== BY_NUMBER) return false
+    const { admission } = this
+    if (this.#cleans || admission.waiters.size > 0) return this.#giveClean(this.entryOf(slot))
+    this.#holds[slot] = NOT
+    admission.used--
+    const isGiven = this.slots.give(slot)
+    if (admission.lifecycle !== "open") admission.changed()
+    return isGiven
   }
 
-  /** Ends this thread's use of a slot; `false` if it has none. */
-  #giveClean(slot: number): boolean {
+  /** The bytes of a slot that was claimed by its number. */
+  bytesOf(slot: number): Uint8Array<SharedArrayBuffer> | undefined {
+    return this.#holds[slot] === BY_NUMBER && this.slots.isMine(slot) ? this.entryOf(slot).value.bytes : undefined
+  }
+
+  /** Ends this pool's use of a slot; `false` if it was reclaimed meanwhile. */
+  #giveClean(entry: SlotEntry): boolean {
     const { admission, slots } = this
-    if (!slots.isMine(slot)) return false
-    this.#clean(this.entryOf(slot))
-    const isHandedOver = admission.waiters.size > 0 && this.#handOver(slot)
+    // Whatever is done to the pool while it is cleaned, nobody gives it back a second time.
+    this.#holds[entry.id] = NOT
+    const isMine = slots.isMine(entry.id)
+    if (isMine) this.#clean(entry)
+    const isHandedOver = isMine && admission.waiters.size > 0 && this.#handOver(entry.id)
     if (!isHandedOver) {
       admission.used--
-      slots.give(slot)
+      if (isMine) slots.give(entry.id)
     }
-    this.#publish()
-    return true
+    if (admission.lifecycle !== "open") admission.changed()
+    return isMine
   }
 
   /** Gives a slot to who waits in this thread, unless other threads have to have their turn. */
@@ -135,8 +179,7 @@ export class SharedStore implements Store.Store<Slot, never> {
       this.#turns = 0
       if (this.slots.othersSleep) return false
     }
-    const entry = this.entryOf(slot)
-    this.#leased.addLast(entry)
+    const entry = this.#lease(slot)
     this.slots.countAcquired()
     if (!admission.offer(entry, admission.clock.now())) throw new Error("BUG: nobody took a slot that was waited for")
     return true
@@ -192,12 +235,12 @@ export class SharedStore implements Store.Store<Slot, never> {
   }
 
   replenish(): void {
-    this.#publish()
+    this.counted()
     this.#sleep.begin()
   }
 
   /** Tells other threads what this one's admission counts. */
-  #publish(): void {
+  counted(): void {
     const { observer, pending } = this.admission
     this.#tell("pending", pending)
     this.#tell("timeouts", observer.timeouts)
@@ -239,22 +282,18 @@ export class SharedStore implements Store.Store<Slot, never> {
   evict(): void {}
 
   shutdown(): void {
-    this.#publish()
+    this.counted()
     if (this.options.isMaker) this.slots.close()
   }
 
   abandon(): void {
     for (let entry = this.#leased.head; entry !== undefined; entry = this.#leased.head) {
-      this.#leased.remove(entry)
-      entry.isGivenUp = true
-      this.#entries[entry.id] = undefined
-      this.#giveClean(entry.id)
+      this.#giveUp(entry)
+      this.#giveClean(entry)
     }
-    // What was claimed by number. With another pool of this thread on the same slots, nobody can tell whose they are.
-    if (this.admission.used > 0 && this.slots.isAlone) {
-      this.slots.reclaim(this.slots.owner - 1, (slot) => this.#clean(this.entryOf(slot)))
+    for (let slot = this.#holds.indexOf(BY_NUMBER); slot >= 0; slot = this.#holds.indexOf(BY_NUMBER, slot)) {
+      this.#giveClean(this.entryOf(slot))
     }
-    this.admission.used = 0
     this.admission.changed()
   }
 
@@ -267,17 +306,13 @@ export class SharedStore implements Store.Store<Slot, never> {
       : (this.admission.exhausted() as Effect.Effect<never, any> as Effect.Effect<never>)
   }
 
-  turnedAway(): void {
-    this.#publish()
-  }
+  turnedAway(): void {}
 
   mayOffer(): boolean {
     return false
   }
 
-  timeoutFailure(): undefined {
-    this.#publish()
-  }
+  timeoutFailure(): undefined {}
 
   lastCreateFailure(): undefined {}
 
@@ -286,7 +321,7 @@ export class SharedStore implements Store.Store<Slot, never> {
   }
 
   figures(): Store.Figures {
-    this.#publish()
+    this.counted()
     const { acquired, exhausted, pending, timeouts } = this.slots.sums()
     const all = this.slots.countUsed()
     const released = Math.max(0, acquired - all)
