@@ -287,6 +287,21 @@ export const unclaimUnsafe = (self: SharedPool, slot: number): boolean => self.s
 export const bytesUnsafe = (self: SharedPool, slot: number): Uint8Array<SharedArrayBuffer> | undefined =>
   self.store.bytesOf(slot)
 
+/**
+ * The bytes of a slot that somebody else has, in whatever thread, and has told this one to look at; `undefined` if there is
+ * no such slot.
+ *
+ * **Gotchas**
+ *
+ * They are what they seem for as long as the one who has the slot keeps it. Nothing makes sure of that but what the two
+ * have agreed on.
+ *
+ * @category leases
+ * @since 0.1.0
+ */
+export const peekUnsafe = (self: SharedPool, slot: number): Uint8Array<SharedArrayBuffer> | undefined =>
+  self.store.isThere(slot) ? self.store.entryOf(slot).value.bytes : undefined
+
 // Leases -------------------------------------------------------------------------------------------------------------
 
 /**

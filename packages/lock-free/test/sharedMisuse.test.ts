@@ -102,6 +102,7 @@ describe("slots by number", () => {
         const pool = yield* SharedPool.make({ ...small, reset })
         expect(SharedPool.unclaimUnsafe(pool, slot as number)).toBe(false)
         expect(SharedPool.bytesUnsafe(pool, slot as number)).toBeUndefined()
+        expect(SharedPool.peekUnsafe(pool, slot as number)).toBeUndefined()
         expect(yield* SharedPool.stats(pool)).toMatchObject({ used: 0, idle: 2, details: { ownUsed: 0 } })
       })
     )

@@ -71,6 +71,20 @@ describe("a shared pool in one thread", () => {
     })
   )
 
+  it.effect("lets others look at a slot that somebody has told them of", () =>
+    Effect.gen(function* () {
+      const pool = yield* SharedPool.make({ ...small, scale: { initial: 1 } })
+      const other = yield* SharedPool.attach(pool.handle, { thread: 77 })
+      expect(SharedPool.peekUnsafe(other, 1)).toBeUndefined()
+      SharedPool.claimUnsafe(pool)
+      using guard = SharedPool.getOrThrowUnsafe(pool)
+      guard.value.bytes.fill(9)
+      expect(Array.from(SharedPool.peekUnsafe(other, guard.value.index)!)).toEqual(Array.from({ length: 16 }, () => 9))
+      yield* SharedPool.drain(other)
+      yield* SharedPool.drain(pool, 0)
+    })
+  )
+
   it.effect("has memory only for the slots that there are", () =>
     Effect.gen(function* () {
       const pool = yield* SharedPool.make({ slots: 100, slotBytes: 1024, scale: { initial: 1, chunk: 0 } })

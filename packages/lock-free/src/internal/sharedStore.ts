@@ -150,6 +150,11 @@ export class SharedStore implements Store.Store<Slot, never> {
     return isGiven
   }
 
+  /** Whether there is a slot of that number by now. */
+  isThere(slot: number): boolean {
+    return slot >>> 0 === slot && slot < this.slots.capacity
+  }
+
   /** The bytes of a slot that was claimed by its number. */
   bytesOf(slot: number): Uint8Array<SharedArrayBuffer> | undefined {
     return this.#holds[slot] === BY_NUMBER && this.slots.isMine(slot) ? this.entryOf(slot).value.bytes : undefined
