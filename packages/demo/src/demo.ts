@@ -14,6 +14,7 @@ import type { Options } from "./options.ts"
 import type { Findings, Part } from "./part.ts"
 import * as BudgetPart from "./parts/budget.ts"
 import * as ConnectionPart from "./parts/connection.ts"
+import * as FramesPart from "./parts/frames.ts"
 import * as PartnersPart from "./parts/partners.ts"
 import * as PluginsPart from "./parts/plugins.ts"
 import * as ReceiptsPart from "./parts/receipts.ts"
@@ -75,6 +76,7 @@ const open = (database: Database.Database) =>
       PluginsPart.open(budget),
       ReceiptsPart.open,
       PartnersPart.open(budget),
+      FramesPart.open,
       BudgetPart.open(budget)
     ])
   )

@@ -30,7 +30,7 @@ describe("the demo", () => {
         result.stages.reduce((sum, stage) => sum + stage.requests, 0),
         result.requests.asked
       )
-      const [part, plugins, receipts, partners, budget] = result.parts
+      const [part, plugins, receipts, partners, frames, budget] = result.parts
       const [stats] = part!.pools
       assert.isAbove(part!.facts["backends terminated"]!, 0)
       assert.isAtMost(part!.facts["most backends on the server"]!, stats!.max)
@@ -55,6 +55,13 @@ describe("the demo", () => {
       assert.deepStrictEqual(
         partners!.pools.map(({ kind, name }) => [kind, name]),
         [["resource", "partners"]]
+      )
+      assert.isAbove(frames!.facts["frames sent"]!, 10)
+      assert.strictEqual(frames!.facts["threads terminated"], 1)
+      assert.isAbove(frames!.facts["slots reclaimed"]!, 0)
+      assert.deepStrictEqual(
+        frames!.pools.map(({ kind, name }) => [kind, name]),
+        [["shared", "frames"]]
       )
       assert.isAtMost(budget!.facts["permits taken at most"]!, 12)
       assert.deepStrictEqual(demo.leftBehind, ["result.json"])
