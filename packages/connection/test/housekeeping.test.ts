@@ -158,6 +158,31 @@ describe("background checks", () => {
     })
   )
 
+  it.effect("keep a connection where it stood, also before one that is shared and was used before it", () =>
+    Effect.gen(function* () {
+      const gates = Gates.make()
+      const health = { check: gates.onCheck, interval: "1 minute" } as const
+      const world = yield* open({ max: 4, concurrency: 2, health }, gates)
+      const full = (count: number) => Effect.forEach(Array.from({ length: count }), () => hold(world))
+      const checked = yield* full(2)
+      yield* TestClock.adjust(30_000)
+      const others = yield* full(6)
+      yield* settle
+      const [shared, ...leaves] = [others[2]!, others[0]!, others[1]!, others[3]!, others[4]!, others[5]!, ...checked]
+      for (const { release } of leaves) {
+        yield* release
+        yield* TestClock.adjust(100)
+      }
+      // The first alone is due; it was used last.
+      yield* TestClock.adjust(30_000)
+      expect(gates.checks).toBe(1)
+      yield* ConnectionPool.resize(world.pool, { max: 2 })
+      expect(gates.items.filter(({ destroyed }) => destroyed === 0).map(({ id }) => id)).toEqual([1, 3])
+      yield* shared.release
+      expectAtRest(world)
+    })
+  )
+
   it.effect("that are over at once go on one after the other, however many there are", () =>
     Effect.gen(function* () {
       let checks = 0

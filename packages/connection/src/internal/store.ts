@@ -418,8 +418,7 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
   /** Puts a connection where it stood, by the end of its last lease: a check is no use. */
   #putBack(connection: Connection<A>): void {
     let before = this.#available.tail
-    while (before !== undefined && before.holders === 0 && before.lastUsed < connection.lastUsed)
-      before = before.previous
+    while (before !== undefined && before.lastUsed < connection.lastUsed) before = before.previous
     this.#available.addAfter(connection, before)
   }
 
