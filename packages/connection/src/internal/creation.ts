@@ -54,10 +54,10 @@ export class Creation<A, E> {
     return this.#supply.failures
   }
 
-  /** Whether another attempt may start now. */
+  /** Whether another attempt may start now, if there is a place for it: see `Admission.claim`. */
   mayStart(now: number, isForWaiter: boolean): boolean {
-    const { creating, live, max } = this.#admission
-    if (live >= max || creating >= this.#options.maxCreating) return false
+    const { creating } = this.#admission
+    if (creating >= this.#options.maxCreating) return false
     if (this.failures === 0) return true
     return creating === 0 && !this.#isDeciding && now >= (isForWaiter ? this.#retryAt : this.#refillAt)
   }

@@ -50,9 +50,7 @@ export class Housekeeping<A, E> {
   cleanUp(now: number): number {
     const { admission, options } = this.#store
     let retired = 0
-    for (const connection of Array.from(this.#store.idleConnections())) {
-      // Retiring one can serve somebody with the next.
-      if (connection.state !== "idle") continue
+    for (const connection of this.#store.idleConnections()) {
       const reason =
         now >= connection.expiresAt
           ? "maxLifetime"
@@ -79,11 +77,11 @@ export class Housekeeping<A, E> {
     const { admission, options } = this.#store
     if (options.check === undefined) return
     this.#isStarting = true
-    for (const connection of Array.from(this.#store.idleConnections())) {
+    for (const connection of this.#store.idleConnections()) {
       if (this.#checking >= MAX_CHECKING || admission.pending > 0) break
       // The last free connection is checked only if it is alone.
       if (this.#checking > 0 && admission.idle - this.#checking <= 1) break
-      if (connection.state !== "idle" || now < this.#checkDue(connection)) continue
+      if (now < this.#checkDue(connection)) continue
       this.#checking++
       this.#store.startCheck(connection, options.check, () => {
         this.#checking--

@@ -341,7 +341,7 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
     }
     // Proof holds for the waiter who gets it in this very step, if any, so it goes where that one looks.
     this.#settle(connection, connection.isProven)
-    if (connection.state === "idle") connection.isProven = false
+    connection.isProven = false
     this.admission.serve()
   }
 
@@ -498,28 +498,21 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
     return connection
   }
 
-  /** Idle connections, least recently used first. */
+  /** Idle connections, least recently used first: those that are still idle when their turn comes. */
   *idleConnections(): Generator<Connection<A>, void> {
-    let connection = this.#available.tail
-    while (connection !== undefined) {
-      const previous: Connection<A> | undefined = connection.previous
-      if (connection.holders === 0) yield connection
-      connection = previous
+    // What is done to one can put the next to use.
+    for (const connection of Array.from(this.#available).reverse()) {
+      if (connection.state === "idle") yield connection
     }
   }
 
   idleSince(): number | undefined {
-    return this.#leastRecentlyUsed()?.lastUsed
+    return this.#oldestIdle()?.lastUsed
   }
 
   evict(): void {
-    const connection = this.#leastRecentlyUsed()
+    const connection = this.#oldestIdle()
     if (connection !== undefined) this.destroy(connection, "reclaimed")
-  }
-
-  #leastRecentlyUsed(): Connection<A> | undefined {
-    for (const connection of this.idleConnections()) if (connection.state === "idle") return connection
-    return undefined
   }
 
   shutdown(): void {
@@ -527,9 +520,7 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
     this.creation.shutdown()
     this.#validations.stop()
     this.#resets.stop()
-    for (const connection of Array.from(this.idleConnections())) {
-      if (connection.state === "idle") this.destroy(connection, "closed")
-    }
+    for (const connection of this.idleConnections()) this.destroy(connection, "closed")
     this.#tasks.cancel(this.options.destroyTimeout)
   }
 
