@@ -131,6 +131,54 @@ describe("connection pools under a budget", () => {
     })
   )
 
+  it.effect("give up a connection for others as soon as its check is over", () =>
+    Effect.gen(function* () {
+      const budget = yield* Budget.make({ max: 1 })
+      const gates = Gates.make()
+      const checked: Pool = yield* ConnectionPool.make({
+        acquire: gates.make,
+        closeGrace: 0,
+        budget,
+        health: { check: gates.onCheck, interval: "1 minute" }
+      })
+      yield* touch(checked)
+      gates.check = 30
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(gates.checks, 1)
+      const other = yield* open(budget)
+      const waiting = yield* fork(touch(other.pool))
+      yield* TestClock.adjust(29)
+      assert.isUndefined(waiting.pollUnsafe())
+      yield* TestClock.adjust(1)
+      assert.isTrue(Exit.isSuccess(yield* Fiber.await(waiting)))
+    })
+  )
+
+  it.effect("give a connection to as many as it has room for while more of them wait for a permit", () =>
+    Effect.gen(function* () {
+      const budget = yield* Budget.make({ max: 1 })
+      const gates = Gates.make()
+      const pool: Pool = yield* ConnectionPool.make({
+        acquire: gates.make,
+        closeGrace: 0,
+        budget,
+        concurrency: 2,
+        validate: gates.onValidate,
+        validateAfterIdle: 0
+      })
+      yield* touch(pool)
+      gates.validate = 100
+      const held = ConnectionPool.use(pool, (item) => gates.holding(item, Effect.sleep(1000), 2))
+      for (const _ of [1, 2, 3]) yield* fork(held)
+      yield* TestClock.adjust(100)
+      assert.deepInclude(yield* ConnectionPool.stats(pool), { idle: 0, used: 1, pending: 1 })
+      assert.strictEqual(gates.items[0]!.holders, 2)
+      assert.strictEqual(gates.validations, 1)
+      yield* TestClock.adjust(5000)
+      assert.deepStrictEqual(gates.audit(1), [])
+    })
+  )
+
   it.effect(
     "exceed it never, and leave it whole, whatever happens to them",
     () =>

@@ -3,6 +3,7 @@ import { ConnectionPool } from "@effect-pools/connection"
 import { describe, expect, it } from "@effect/vitest"
 import { Gates } from "@effect-pools/testing"
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -164,6 +165,33 @@ describe("attempts that fail", () => {
   )
 })
 
+it.effect("an attempt is made at its time though the timer rings a little early", () =>
+  Effect.gen(function* () {
+    const clock = yield* Clock.Clock
+    let early = 0n
+    const world = yield* open({ createRetry: over, breaker: { failures: 100, probeInterval: 400 } }).pipe(
+      Effect.provideService(Clock.Clock, {
+        currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe(),
+        currentTimeMillis: clock.currentTimeMillis,
+        currentTimeNanosUnsafe: () => clock.currentTimeNanosUnsafe(),
+        currentTimeNanos: clock.currentTimeNanos,
+        monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe() - early,
+        monotonicTimeNanos: Effect.map(clock.monotonicTimeNanos, (nanos) => nanos - early),
+        sleep: (duration) => clock.sleep(duration)
+      })
+    )
+    world.gates.create = "fail"
+    yield* Effect.exit(ConnectionPool.use(world.pool, () => Effect.void))
+    // The schedule is over, and whoever comes next may have an attempt in a millisecond.
+    world.gates.create = "ok"
+    const waiter = yield* hold(world)
+    early = 1n
+    yield* TestClock.adjust(2)
+    expect(world.gates.attempts).toBe(2)
+    yield* waiter.release
+  })
+)
+
 describe("attempts that a close calls off", () => {
   it.effect("are told as such, and count as no failures", () =>
     Effect.gen(function* () {
@@ -278,6 +306,33 @@ describe("a timeout", () => {
       yield* settle
       expect(yield* told).toBeUndefined()
       yield* second.release
+      yield* holder.release
+    })
+  )
+
+  it.effect("of who waits for a first connection is that failure, with any connection there it is a timeout", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 3, acquireTimeout: 1000 })
+      const { gates, pool } = world
+      gates.create = "fail"
+      const told = Effect.gen(function* () {
+        const caller = yield* Effect.forkChild(Effect.flip(ConnectionPool.use(pool, () => Effect.void)), {
+          startImmediately: true
+        })
+        yield* TestClock.adjust(1000)
+        return (yield* Fiber.join(caller))._tag
+      })
+      expect(yield* told).toBe("GateFailure")
+      gates.create = "ok"
+      yield* TestClock.adjust(10_000)
+      const [holder, other] = [yield* hold(world), yield* hold(world)]
+      yield* settle
+      gates.create = "fail"
+      expect(yield* told).toBe("PoolError")
+      // As many idle as in use.
+      yield* ConnectionPool.suspend(pool)
+      yield* other.release
+      expect(yield* told).toBe("PoolError")
       yield* holder.release
     })
   )

@@ -95,6 +95,19 @@ describe("idle connections", () => {
     })
   )
 
+  it.effect("that stay for the sake of min need no timer", () =>
+    Effect.gen(function* () {
+      const forever = { acquireTimeout: Infinity, maxLifetime: Infinity, health: false } as const
+      const world = yield* open({ max: 2, idleTimeout: "60 seconds", ...forever })
+      yield* idle(world, 2, 1000)
+      yield* ConnectionPool.resize(world.pool, { min: 1 })
+      expect(world.left.sleeps).toBe(1)
+      yield* TestClock.adjust(60_000)
+      expect(counts(world)).toMatchObject({ idle: 1 })
+      expect(world.left.sleeps).toBe(0)
+    })
+  )
+
   it.effect("that somebody takes while others are retired are left alone", () =>
     Effect.gen(function* () {
       const world = yield* open({ max: 2, idleTimeout: "60 seconds", health: false })
@@ -113,6 +126,37 @@ describe("idle connections", () => {
     })
   )
 })
+
+it.effect("a connection in use is looked at no more than once in the time between two checks", () =>
+  Effect.gen(function* () {
+    const clock = yield* Clock.Clock
+    let timers = 0
+    const health = { check: () => Effect.void, interval: "1 minute" } as const
+    const world = yield* open({ max: 1, health }).pipe(
+      Effect.provideService(Clock.Clock, {
+        currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe(),
+        currentTimeMillis: clock.currentTimeMillis,
+        currentTimeNanosUnsafe: () => clock.currentTimeNanosUnsafe(),
+        currentTimeNanos: clock.currentTimeNanos,
+        monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
+        monotonicTimeNanos: clock.monotonicTimeNanos,
+        sleep: (duration) =>
+          Effect.suspend(() =>
+            Effect.andThen(
+              Effect.sync(() => timers++),
+              clock.sleep(duration)
+            )
+          )
+      })
+    )
+    const holder = yield* hold(world)
+    yield* settle
+    timers = 0
+    yield* TestClock.adjust("10 minutes")
+    expect(timers).toBe(10)
+    yield* holder.release
+  })
+)
 
 describe("background checks", () => {
   it.effect("take no connection away from those who wait for the end of a suspension, and are made up for soon", () =>
@@ -193,6 +237,20 @@ describe("background checks", () => {
       yield* TestClock.adjust("1 minute")
       expect(checks).toBe(connections)
       expect(counts(world).idle).toBe(connections)
+    })
+  )
+
+  it.effect("have a connection that they end made up for, for the sake of min, while its end takes its time", () =>
+    Effect.gen(function* () {
+      const gates = Gates.make()
+      const health = { check: gates.onCheck, interval: "1 minute", policy: { maxErrors: 1 } } as const
+      const world = yield* open({ min: 1, max: 2, health }, gates)
+      gates.check = "fail"
+      gates.destroy = 4000
+      yield* TestClock.adjust("1 minute")
+      expect(counts(world)).toMatchObject({ idle: 1, destroying: 1 })
+      yield* TestClock.adjust(4000)
+      expectAtRest(world)
     })
   )
 

@@ -138,6 +138,46 @@ describe("invariant 9 (close completes)", () => {
     })
   )
 
+  it.effect("invariant 9 (close completes): idle connections go at once while the last lease is waited for", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ min: 3, max: 3, closeGrace: "10 seconds" })
+      const holder = yield* hold(world)
+      yield* settle
+      const closing = yield* timed(world.close)
+      yield* settle
+      expect(counts(world)).toEqual({ idle: 0, used: 1, creating: 0, destroying: 0, pending: 0 })
+      expect(world.gates.open).toBe(1)
+      yield* TestClock.adjust(3000)
+      yield* holder.release
+      expect(yield* Fiber.join(closing)).toBe(3000)
+      yield* expectGone(world)
+    })
+  )
+
+  it.effect("invariant 9 (close completes): checks that do not end when called off, or with another answer", () =>
+    Effect.gen(function* () {
+      for (const check of ["stuck", { late: 500 }, { late: 500, ending: "fail" }] as const) {
+        for (const closeGrace of [0, "10 seconds"] as const) {
+          const gates = Gates.make()
+          const health = { check: gates.onCheck, interval: 1000 }
+          const world = yield* open({ max: 2, health, closeGrace, destroyTimeout: 2000 }, gates)
+          const [holder, other] = [yield* hold(world), yield* hold(world)]
+          yield* settle
+          yield* other.release
+          gates.check = check
+          yield* TestClock.adjust(1000)
+          expect(gates.checks).toBe(1)
+          const closing = yield* timed(world.close)
+          yield* TestClock.adjust(3000)
+          expect(gates.open).toBe(closeGrace === 0 ? 0 : 1)
+          yield* holder.release
+          yield* Fiber.join(closing)
+          expect(world.logs.filter((line) => line.includes("BUG"))).toEqual([])
+        }
+      }
+    })
+  )
+
   it.effect("a drain goes on when nothing is out, though what was being reset takes its time to go", () =>
     Effect.gen(function* () {
       const gates = Gates.make()

@@ -1,21 +1,28 @@
 /** What happens to a connection between two leases. */
 import { ConnectionPool } from "@effect-pools/connection"
+import type { PoolEvent } from "@effect-pools/core"
 import { describe, expect, it } from "@effect/vitest"
 import { Gates } from "@effect-pools/testing"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import * as References from "effect/References"
 import * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
 import { TestClock } from "effect/testing"
-import { counts, expectAtRest, failures, hold, holding, open, settle, tags, type World } from "./support.ts"
+import { loggingTo } from "./backend.ts"
+import { atRest, counts, expectAtRest, failures, hold, holding, open, settle, tags, type World } from "./support.ts"
 
 const use = (world: World) =>
   ConnectionPool.use(
     world.pool,
     holding(world, (item) => Effect.succeed(item.id))
   )
+
+const over = Schedule.recurs(0)
 
 describe("validation", () => {
   it.effect("holds for the waiter that it was done for, and for nobody after", () =>
@@ -54,6 +61,56 @@ describe("validations that hang", () => {
       expect(gates.attempts).toBe(3)
       yield* TestClock.adjust(1)
       expect(gates.attempts).toBe(4)
+    })
+  )
+})
+
+describe("idle connections of which some have to be validated", () => {
+  it.effect("are all put to use when many wait at once, and none is made beside them", () =>
+    Effect.gen(function* () {
+      const gates = Gates.make()
+      const validation = { validate: gates.onValidate, validateAfterIdle: 20_000 }
+      const health = { check: gates.onCheck, interval: "1 minute" } as const
+      const world = yield* open({ max: 4, health, ...validation }, gates)
+      const [last, first] = [yield* hold(world), yield* hold(world)]
+      yield* TestClock.adjust(30_000)
+      const middle = yield* hold(world)
+      yield* settle
+      // The one in the middle was made later, and so is checked later.
+      for (const { release } of [last, middle, first]) {
+        yield* release
+        yield* TestClock.adjust(100)
+      }
+      yield* TestClock.adjust(65_000)
+      expect(gates.checks).toBe(3)
+      yield* ConnectionPool.suspend(world.pool)
+      gates.validate = 100
+      const waiters = yield* Effect.forEach([1, 2, 3], () => hold(world))
+      yield* ConnectionPool.resume(world.pool)
+      yield* TestClock.adjust(100)
+      expect(waiters[0]!.got.item?.id).toBe(3)
+      expect(new Set(waiters.map(({ got }) => got.item?.id))).toEqual(new Set([1, 2, 3]))
+      expect(gates).toMatchObject({ attempts: 3, validations: 2 })
+      for (const { release } of waiters) yield* release
+    })
+  )
+})
+
+describe("resets that hang", () => {
+  it.effect("are waited for a quarter of a second, then a connection is made for who waits", () =>
+    Effect.gen(function* () {
+      const gates = Gates.make()
+      const world = yield* open({ max: 2, reset: gates.onReset }, gates)
+      gates.reset = "hang"
+      yield* use(world)
+      const waiter = yield* hold(world)
+      yield* TestClock.adjust(249)
+      expect(gates.attempts).toBe(1)
+      yield* TestClock.adjust(1)
+      expect(gates.attempts).toBe(2)
+      expect(waiter.got.item?.id).toBe(2)
+      gates.reset = "ok"
+      yield* waiter.release
     })
   )
 })
@@ -195,6 +252,25 @@ describe("a full queue", () => {
 })
 
 describe("draining", () => {
+  it.effect("makes nothing any more for the sake of min", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 2, min: 2 })
+      const holder = yield* hold(world)
+      yield* settle
+      const draining = yield* Effect.forkChild(ConnectionPool.drain(world.pool), { startImmediately: true })
+      yield* settle
+      yield* ConnectionPool.invalidate(
+        world.pool,
+        world.gates.items.find((item: Gates.Item) => item.holders === 0)!
+      )
+      yield* settle
+      expect(counts(world)).toMatchObject({ idle: 0, used: 1, creating: 0 })
+      expect(world.gates.attempts).toBe(2)
+      yield* holder.release
+      yield* Fiber.join(draining)
+    })
+  )
+
   it.effect("idle connections go as soon as the last lease is back, however long the end of that one takes", () =>
     Effect.gen(function* () {
       const world = yield* open({ max: 2, min: 2, destroyTimeout: 5000 })
@@ -273,6 +349,24 @@ describe("an open breaker", () => {
       expect([first, second].map(({ got }) => got.item?.id)).toEqual([1, 1])
     })
   )
+
+  it.effect("lets callers wait for an idle one that has to be validated, also while as many are in use", () =>
+    Effect.gen(function* () {
+      const gates = Gates.make()
+      const validation = { validate: gates.onValidate, validateAfterIdle: 0 }
+      const world = yield* open({ max: 3, createRetry: over, breaker: { failures: 1 }, ...validation }, gates)
+      const [holder, other] = [yield* hold(world), yield* hold(world)]
+      yield* settle
+      gates.create = "fail"
+      const waiter = yield* hold(world)
+      expect(tags(world)).toContain("BreakerOpened")
+      yield* Fiber.interrupt(waiter.fiber)
+      yield* other.release
+      expect(counts(world)).toMatchObject({ idle: 1, used: 1 })
+      expect(yield* use(world)).toBe(2)
+      yield* holder.release
+    })
+  )
 })
 
 describe("proof that a connection works", () => {
@@ -326,6 +420,21 @@ describe("shrinking", () => {
     })
   )
 
+  it.effect("ends a connection that comes back while one too many is being made", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 3 })
+      const [holder, comesBack] = [yield* hold(world), yield* hold(world)]
+      yield* settle
+      world.gates.create = 100
+      const waiter = yield* hold(world)
+      yield* ConnectionPool.resize(world.pool, { max: 2 })
+      yield* Fiber.interrupt(waiter.fiber)
+      yield* comesBack.release
+      expect(counts(world)).toEqual({ idle: 0, used: 1, creating: 1, destroying: 0, pending: 0 })
+      yield* holder.release
+    })
+  )
+
   it.effect("takes idle connections, not those that are shared, though they were used less recently", () =>
     Effect.gen(function* () {
       const world = yield* open({ max: 2, concurrency: 2 })
@@ -357,6 +466,25 @@ it.effect("what fails on a connection that is to go anyway is no warning", () =>
   })
 )
 
+it.effect("what fails on a connection that is to go anyway is told to who debugs", () =>
+  Effect.gen(function* () {
+    const gates = Gates.make()
+    const lines: Array<string> = []
+    const pool = yield* ConnectionPool.make({ name: "doomed", acquire: gates.make, max: 1, reset: gates.onReset }).pipe(
+      loggingTo(lines),
+      Effect.provideService(References.MinimumLogLevel, "All")
+    )
+    gates.reset = { late: 100, ending: "fail" }
+    yield* ConnectionPool.use(pool, (item) => ConnectionPool.invalidate(pool, item))
+    yield* ConnectionPool.use(pool, () => Effect.void)
+    yield* ConnectionPool.invalidate(pool, gates.items[1]!)
+    yield* TestClock.adjust(100)
+    expect(lines.filter((line) => line.includes("reset"))).toMatchObject([
+      expect.stringContaining('Debug: Pool "doomed": reset of connection 2 failed')
+    ])
+  })
+)
+
 describe("a connection that several share", () => {
   it.effect("is given at once to one more, though it stands behind one that has to be validated first", () =>
     Effect.gen(function* () {
@@ -370,6 +498,31 @@ describe("a connection that several share", () => {
       yield* TestClock.adjust(200)
       expect(yield* ConnectionPool.use(world.pool, ({ id }) => Effect.succeed(id), { acquireTimeout: 0 })).toBe(1)
       yield* shared.release
+    })
+  )
+
+  it.effect("comes after one that is idle and was used more recently", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 2, concurrency: 2 })
+      const [shared, leaves, other] = [yield* hold(world), yield* hold(world), yield* hold(world)]
+      yield* settle
+      yield* leaves.release
+      yield* other.release
+      expect(yield* ConnectionPool.use(world.pool, ({ id }) => Effect.succeed(id))).toBe(2)
+      yield* shared.release
+    })
+  )
+
+  it.effect("is made once for as many as it has room for", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 2, concurrency: 3 })
+      world.gates.create = 100
+      const first = yield* Effect.forEach([1, 2, 3], () => hold(world))
+      expect(world.gates.attempts).toBe(1)
+      const last = yield* hold(world)
+      expect(world.gates.attempts).toBe(2)
+      yield* TestClock.adjust(100)
+      for (const { release } of [...first, last]) yield* release
     })
   )
 
@@ -473,6 +626,84 @@ it.effect(
     })
 )
 
+describe("a listener", () => {
+  /** Does this once, when the pool tells of such an event. */
+  const once = ({ pool }: World, tag: PoolEvent.PoolEvent["_tag"], f: Effect.Effect<unknown, unknown>) => {
+    const stop = pool.admission.observer.listen((event) => {
+      if (event._tag !== tag) return
+      stop()
+      Effect.runFork(f)
+    })
+  }
+
+  /** A caller that does not wait. */
+  const ask = (world: World) => Effect.exit(ConnectionPool.use(world.pool, () => Effect.void, { acquireTimeout: 0 }))
+
+  it.effect("that asks for a connection while others are handed out disturbs none of them", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 2 })
+      const holders = [yield* hold(world), yield* hold(world)]
+      yield* settle
+      yield* ConnectionPool.suspend(world.pool)
+      for (const { release } of holders) yield* release
+      const waiters = [yield* hold(world), yield* hold(world)]
+      once(world, "LeaseAcquired", ask(world))
+      yield* ConnectionPool.resume(world.pool)
+      yield* settle
+      expect(waiters.map(({ got }) => got.item?.id)).toEqual([2, 1])
+      for (const { release } of waiters) yield* release
+      expectAtRest(world)
+    })
+  )
+
+  it.effect("that asks for a connection while one is handed out to several has it validated for nobody", () =>
+    Effect.gen(function* () {
+      const gates = Gates.make()
+      const validation = { validate: gates.onValidate, validateAfterIdle: 0 }
+      const world = yield* open({ max: 1, concurrency: 2, ...validation }, gates)
+      yield* use(world)
+      gates.validate = 100
+      const waiters = [yield* hold(world), yield* hold(world)]
+      once(world, "LeaseAcquired", ask(world))
+      yield* TestClock.adjust(100)
+      expect(waiters.map(({ got }) => got.item?.id)).toEqual([1, 1])
+      expect(gates.validations).toBe(1)
+      for (const { release } of waiters) yield* release
+      expectAtRest(world)
+    })
+  )
+
+  it.effect("that gives back the last lease on a shared connection as the pool resumes leaves room for all", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 1, concurrency: 2 })
+      const scope = yield* Scope.make()
+      yield* Scope.provide(ConnectionPool.get(world.pool), scope)
+      yield* ConnectionPool.suspend(world.pool)
+      const waiters = [yield* hold(world), yield* hold(world)]
+      once(world, "Resumed", Scope.close(scope, Exit.void))
+      yield* ConnectionPool.resume(world.pool)
+      yield* settle
+      expect(waiters.map(({ got }) => got.item?.id)).toEqual([1, 1])
+      for (const { release } of waiters) yield* release
+      expectAtRest(world)
+    })
+  )
+
+  it.effect("that gives a connection back when another one is given up has it ended once", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 2, closeGrace: 0 })
+      const scope = yield* Scope.make()
+      const holder = yield* hold(world)
+      yield* settle
+      yield* Scope.provide(ConnectionPool.get(world.pool), scope)
+      once(world, "ItemDestroyed", Scope.close(scope, Exit.void))
+      yield* world.close
+      expect(world.gates.items.map((item: Gates.Item) => item.destroying)).toEqual([1, 1])
+      yield* holder.release
+    })
+  )
+})
+
 it.effect("one of two connections with the same value leaves the other known by it", () =>
   Effect.gen(function* () {
     const gates = Gates.make()
@@ -498,5 +729,33 @@ it.effect("one of two connections with the same value leaves the other known by 
     expect(ends.length).toBe(1)
     yield* ConnectionPool.report(pool, value, "fatal")
     expect(ends.length).toBe(2)
+  })
+)
+
+it.effect("two connections with the same value are unknown when both have gone, whichever went first", () =>
+  Effect.gen(function* () {
+    for (const order of ["lifo", "fifo"] as const) {
+      const value = new Gates.Item(1)
+      const world = yield* open({ acquire: Effect.succeed(value), max: 2, order })
+      const { pool } = world
+      const ends = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      const holders = yield* Effect.forEach(ends, (end) =>
+        Effect.forkChild(
+          ConnectionPool.use(pool, () => Deferred.await(end)),
+          { startImmediately: true }
+        )
+      )
+      yield* settle
+      // The older one is returned first, or last, and the one that was used less recently goes first.
+      for (const n of order === "lifo" ? [0, 1] : [1, 0]) {
+        yield* Deferred.succeed(ends[n]!, undefined)
+        yield* Fiber.join(holders[n]!)
+      }
+      yield* ConnectionPool.resize(pool, { max: 1 })
+      yield* ConnectionPool.invalidate(pool, value)
+      expect(counts(world)).toEqual(atRest(0))
+      yield* ConnectionPool.report(pool, value, "suspect")
+      expect(tags(world)).not.toContain("ItemHealth")
+    }
   })
 )
