@@ -639,9 +639,8 @@ export interface ServiceClass<Self, Id extends string, K, A, E, LE, LR> extends 
  *   max: 100
  * }) {}
  *
+ * // In a program with Tenants.layer
  * const users = (tenant: string) => Tenants.use(tenant, (connection) => connection.users)
- *
- * const program = users("acme").pipe(Effect.provide(Tenants.layer))
  * ```
  *
  * @category services

@@ -3,7 +3,7 @@ import { ConnectionPool, ConnectionPoolMap } from "@effect-pools/connection"
 import { Gates, InterruptSweep } from "@effect-pools/testing"
 import { afterAll, describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import { subject } from "./map.subject.ts"
 
 const total = { scenarios: 0, interruptions: 0, leaks: 0 }

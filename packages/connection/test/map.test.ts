@@ -220,7 +220,7 @@ describe("a key's pool is opened", () => {
       assert.deepInclude(error, { _tag: "PoolError", pool: "tenants/a" })
       assert.deepInclude((error as PoolError.PoolError).reason, {
         _tag: "AcquireTimeout",
-        phase: "create",
+        phase: "open",
         waited: 1000
       })
       yield* TestClock.adjust("1 hour")

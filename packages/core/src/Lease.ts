@@ -88,13 +88,14 @@ export class Request<A> {
     body: Body<A> | undefined,
     options: AcquireOptions | undefined,
     isOptional: boolean,
-    site: CallSite | undefined = admission.tracksCallSites ? captureCallSite() : undefined
+    /** `null` if the place of the call is not known. */
+    site: CallSite | null = admission.tracksCallSites ? captureCallSite() : null
   ) {
     this.admission = admission
     this.body = body
     this.options = options
     this.isOptional = isOptional
-    this.site = site
+    this.site = site ?? undefined
   }
 
   /**

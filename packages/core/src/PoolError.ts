@@ -34,9 +34,10 @@ const Explanation = Schema.Struct({
  * **Details**
  *
  * `waited` is in milliseconds. `phase` says what the time was spent on: `queue` is waiting for a turn, `create` is an
- * item under creation that never came to be. Pools of named resources say which one it was as `resource`, and in place of
- * `queue` whether its last holder has not put it back (`put`) or there was no place for it (`capacity`). `explanation` is
- * the state of the pool at that moment; where the wait was for one resource, its oldest lease is that on this one.
+ * item under creation that never came to be, `open` is a pool of a map that had yet to open. Pools of named resources say
+ * which one it was as `resource`, and in place of `queue` whether its last holder has not put it back (`put`) or there was
+ * no place for it (`capacity`). `explanation` is the state of the pool at that moment; where the wait was for one resource,
+ * its oldest lease is that on this one.
  *
  * @category errors
  * @since 0.1.0
@@ -45,7 +46,7 @@ export class AcquireTimeout extends Schema.TaggedError<AcquireTimeout>("effect-p
   "AcquireTimeout",
   {
     pool: Schema.String,
-    phase: Schema.Literals(["queue", "create", "put", "capacity"]),
+    phase: Schema.Literals(["queue", "create", "open", "put", "capacity"]),
     resource: Schema.optional(Schema.String),
     waited: Schema.Number,
     explanation: Explanation
@@ -81,6 +82,7 @@ const inPhase = {
   queue: (_: string | undefined, waited: string) => `no item within ${waited}`,
   create: (name: string | undefined, waited: string) =>
     `creating ${name === undefined ? "an item" : `"${name}"`} took longer than ${waited}`,
+  open: (_: string | undefined, waited: string) => `it did not open within ${waited}`,
   put: (name: string | undefined, waited: string) => `"${name}" was not put back within ${waited}`,
   capacity: (name: string | undefined, waited: string) => `no place for "${name}" within ${waited}`
 }

@@ -118,7 +118,10 @@ const load = Effect.gen(function* () {
   yield* Effect.repeat(Effect.andThen(Effect.sleep("50 millis"), others), {
     until: (keys) => keys.length === 0
   })
-  assert.deepStrictEqual([...(yield* ConnectionPoolMap.keys(map))].sort(), busy)
+  assert.deepStrictEqual(
+    (yield* ConnectionPoolMap.keys(map)).toSorted((one, other) => one.localeCompare(other)),
+    busy
+  )
   yield* Fiber.interrupt(going)
 
   assert.deepStrictEqual(failures, {})

@@ -53,7 +53,7 @@ export class MemberRequest<K, A> extends Lease.Request<A> {
   readonly call: KeyedCall<K, A>
 
   constructor(admission: Admission.Admission<A>, call: KeyedCall<K, A>, options: Lease.AcquireOptions | undefined) {
-    super(admission, call.body, options, call.isOptional, call.site)
+    super(admission, call.body, options, call.isOptional, call.site ?? null)
     this.call = call
   }
 

@@ -6,7 +6,7 @@ import {
   InvalidOptions,
   type Lease,
   type Observer,
-  Pool,
+  type Pool,
   PoolError,
   PoolEvent,
   PoolRegistry
@@ -104,12 +104,15 @@ export class Members<K, A, E> {
     this.background = new Background.Background(context)
     this.clock = CoarseClock.make(Context.get(context, Clock))
     this.tracksCallSites = options.leakDetection !== undefined
-    const registry = Context.get(context, PoolRegistry.PoolRegistry)
+    const { addUnsafe, claimUnsafe, find, list, releaseUnsafe } = Context.get(context, PoolRegistry.PoolRegistry)
     this.#registry = {
-      ...registry,
+      claimUnsafe,
+      find,
+      list,
+      releaseUnsafe,
       addUnsafe: (entry) => {
         this.#entered(entry.pool)
-        registry.addUnsafe(entry)
+        addUnsafe(entry)
       }
     }
   }
@@ -521,9 +524,7 @@ export class Members<K, A, E> {
       max: this.budget.max,
       heldByCaller: 0
     }
-    return PoolError.make(
-      () => new PoolError.AcquireTimeout({ pool: member.name, phase: "create", waited, explanation })
-    )
+    return PoolError.make(() => new PoolError.AcquireTimeout({ pool: member.name, phase: "open", waited, explanation }))
   }
 
   #warn({ name }: Member<K, A, E>, what: string, cause?: Cause.Cause<unknown>): void {
