@@ -118,7 +118,10 @@ export class SynchronousStore<A, E> implements Store<A, E> {
 
   /** Those who wait have theirs made by `replenish`, which tells each of its own failure. */
   #takeNew(): Item<A> | undefined {
-    return this.admission.waiters.size > 0 || !this.admission.claim("now") ? undefined : this.make()
+    const { admission } = this
+    // What was to be got ready may have closed the pool, or let others queue.
+    if (admission.lifecycle !== "open" || admission.waiters.size > 0) return undefined
+    return admission.claim("now") ? this.make() : undefined
   }
 
   giveBack(item: Item<A>, _lease: unknown, _exit: unknown, now: number): void {
@@ -134,7 +137,7 @@ export class SynchronousStore<A, E> implements Store<A, E> {
     this.layIdle(item, now)
   }
 
-  /** What resets an item is the user's own, and can do anything to the pool: even close it. */
+  /** What resets an item, or gets it ready, is the user's own, and can do anything to the pool: even close it. */
   #endOnce(item: Item<A>, reason: DestroyReason): void {
     if (item.state !== "destroyed") this.end(item, reason)
   }
@@ -191,7 +194,7 @@ export class SynchronousStore<A, E> implements Store<A, E> {
       return true
     } catch (error) {
       this.failed("validate", item, Cause.die(error))
-      this.end(item, "validationFailed")
+      this.#endOnce(item, "validationFailed")
       return false
     }
   }

@@ -62,6 +62,30 @@ describe("a store in plain code", () => {
     })
   )
 
+  it.effect("hands out nothing, and makes nothing, where getting an item ready has closed the pool", () =>
+    Effect.gen(function* () {
+      const made: Array<object> = []
+      const { destroyed, pool, store } = yield* open({
+        make: () => {
+          made.push({})
+          return made.at(-1)!
+        },
+        ready: (item) => {
+          Effect.runFork(Pool.drain(pool, 0))
+          assert.deepStrictEqual(destroyed, [item])
+          throw new Error("it is gone")
+        }
+      })
+      yield* (yield* hold(pool)).release
+      const error = yield* Effect.flip(Effect.scoped(Pool.get(pool)))
+      assert.deepInclude(error, { _tag: "PoolError" })
+      assert.strictEqual((error as PoolError.PoolError).reason._tag, "Closed")
+      assert.deepStrictEqual(destroyed, made)
+      assert.strictEqual(store.all.size, 0)
+      assert.deepInclude(yield* Pool.stats(pool), { state: "closed", size: 0, created: 1, acquired: 1, released: 1 })
+    })
+  )
+
   it.effect("destroys what cannot be got ready, and hands out the next", () =>
     Effect.gen(function* () {
       let bad: object | undefined
