@@ -16,6 +16,7 @@
  *
  * @since 0.1.0
  */
+import { InvalidOptions } from "@effect-pools/core"
 import { makeWasmMemory, type WasmMemory } from "./internal/platform.ts"
 
 /**
@@ -97,6 +98,9 @@ export interface WasmArenaMemory extends ArenaMemory {
 
 /** Of a `WebAssembly.Memory`, in bytes. */
 const PAGE = 65_536
+
+/** As many as 32 bits can address. */
+const MAX_PAGES = 65_536
 
 /** For backings that return no pages: what is not released needs no commit. */
 const nothing = (): void => {}
@@ -184,13 +188,17 @@ export const shared: ArenaBacking = {
 export const wasm: ArenaBacking<WasmArenaMemory> = growingWasm(0)
 
 /**
- * As {@link wasm}, with memory that a guest may grow to `maximumPages` of 64 KiB. What it adds is its own: the arena keeps
- * to the bytes that it was asked for.
+ * As {@link wasm}, with memory that a guest may grow to `maximumPages` of 64 KiB: at most 65,536. What it adds is its own:
+ * the arena keeps to the bytes that it was asked for. Throws `InvalidOptions` for what is no number of pages.
  *
  * @category backings
  * @since 0.1.0
  */
 export function growingWasm(maximumPages: number): ArenaBacking<WasmArenaMemory> {
+  if (!Number.isSafeInteger(maximumPages) || maximumPages < 0 || maximumPages > MAX_PAGES) {
+    const checks = new InvalidOptions.Checks("wasm", 'Backing "wasm"')
+    checks.refuse("maximumPages", maximumPages, `must be a whole number from 0 to ${MAX_PAGES}`)
+  }
   return {
     name: "wasm",
     canRelease: false,

@@ -56,8 +56,8 @@ export interface BumpArena<out M extends ArenaMemory = ArenaMemory> extends Disp
   readonly remaining: number
   /** How often it was emptied: what was allocated under another number is dead. */
   readonly generation: number
-  /** `open` while it can be used, `idle` while it lies in a pool. */
-  readonly state: "open" | "idle" | "destroyed"
+  /** `open` while it can be used, `idle` while it lies in a pool, `chained` while another arena of the pool has its memory. */
+  readonly state: "open" | "idle" | "chained" | "destroyed"
 }
 
 /**
@@ -184,8 +184,8 @@ export const allocUnsafe = (self: BumpArena, size: number, align = DEFAULT_ALIGN
  *
  * **Details**
  *
- * The last allocation grows where it lies, unless a mark was set behind it: rewinding would cut off what was added. Any
- * other is copied, and the old one stays as it is.
+ * The last allocation grows where it lies, unless a mark was set behind it, or a scope began there that is not over:
+ * rewinding would cut off what was added. Any other is copied, and the old one stays as it is.
  *
  * @category synchronous
  * @since 0.1.0
@@ -294,7 +294,7 @@ export const rewindUnsafe = (self: BumpArena, mark: Mark): void => inner(self).r
  */
 export const scopeUnsafe = <A>(self: BumpArena, body: () => A): A => {
   const arena = inner(self)
-  const mark = arena.mark()
+  const mark = arena.enter()
   let result: A
   try {
     result = body()
@@ -303,7 +303,7 @@ export const scopeUnsafe = <A>(self: BumpArena, body: () => A): A => {
     throw error
   }
   arena.leave(mark, true)
-  if (result instanceof Promise) throw arena.misuse("what runs in a synchronous scope must be done when it returns")
+  if (isThenable(result)) throw arena.misuse("what runs in a synchronous scope must be done when it returns")
   return result
 }
 
@@ -413,7 +413,7 @@ export const growBytes = (
 export const scope = <A, E, R>(self: BumpArena, body: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.suspend(() => {
     const arena = inner(self)
-    const mark = arena.mark()
+    const mark = arena.enter()
     // An interrupt that strikes before this handler is there comes before the body too: there is nothing to free.
     return Effect.onExit(body, (exit) => Effect.sync(() => arena.leave(mark, Exit.isSuccess(exit))))
   })
@@ -427,7 +427,7 @@ export const scope = <A, E, R>(self: BumpArena, body: Effect.Effect<A, E, R>): E
 export const scoped = (self: BumpArena): Effect.Effect<void, never, Scope.Scope> =>
   Effect.asVoid(
     Effect.acquireRelease(
-      Effect.sync(() => inner(self).mark()),
+      Effect.sync(() => inner(self).enter()),
       (mark, exit) => Effect.sync(() => inner(self).leave(mark, Exit.isSuccess(exit)))
     )
   )
@@ -457,6 +457,8 @@ export const rewind = (self: BumpArena, mark: Mark): Effect.Effect<void> => Effe
 export const reset = (self: BumpArena): Effect.Effect<void> => Effect.sync(() => resetUnsafe(self))
 
 const inner = (self: BumpArena): Arena => self as unknown as Arena
+
+const isThenable = (u: unknown): boolean => hasProperty(u, "then") && typeof u.then === "function"
 
 const orExhausted = <A>(f: () => A): Effect.Effect<A, ArenaExhausted> =>
   attempt(f, (error) => error instanceof ArenaExhausted)

@@ -1,3 +1,4 @@
+import { InvalidOptions } from "@effect-pools/core"
 import { describe, expect, it } from "@effect/vitest"
 import { Worker } from "node:worker_threads"
 import { once } from "node:events"
@@ -44,6 +45,10 @@ describe("memory of WebAssembly", () => {
     expect(memory.buffer.byteLength).toBe(2 * 65_536)
     expect(view.byteLength).toBe(65_537)
     expect(() => memory.grow(1)).toThrow(RangeError)
+  })
+
+  it.each([-1, 1.5, NaN, Infinity, 65_537, "1", undefined])("cannot be grown to %s pages", (pages) => {
+    expect(() => ArenaBacking.growingWasm(pages as number)).toThrow(InvalidOptions.InvalidOptions)
   })
 
   it("is seen where it now lies after a guest has grown it", () => {

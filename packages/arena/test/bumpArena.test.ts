@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { ArenaBacking, ArenaError, BumpArena } from "@effect-pools/arena"
-import { carved, everyBacking } from "./support.ts"
+import { carved, counted, everyBacking } from "./support.ts"
 
 const arenaOf = (size: number, options: Partial<BumpArena.Options> = {}) => BumpArena.makeUnsafe({ ...options, size })
 
@@ -91,6 +91,9 @@ describe("allocation", () => {
     using arena = arenaOf(100)
     for (const size of [101, 2 ** 31 - 1, 2 ** 31, 2 ** 32, 2 ** 32 + 4, Number.MAX_SAFE_INTEGER]) {
       expect(BumpArena.allocUnsafe(arena, size)).toBe(-1)
+      expect(thrown(() => BumpArena.allocArrayUnsafe(arena, Float64Array, size))).toBeInstanceOf(
+        ArenaError.ArenaExhausted
+      )
     }
     expect(arena.allocated).toBe(0)
   })
@@ -212,6 +215,45 @@ describe("growth", () => {
     expect(first.every((byte) => byte === 1)).toBe(true)
   })
 
+  it("reaches over where scopes have been that are over, unless somebody has a mark there", () => {
+    using arena = arenaOf(100)
+    let end = 10
+    const first = BumpArena.allocUnsafe(arena, end)
+    for (let round = 0; round < 3; round++) {
+      BumpArena.scopeUnsafe(arena, () => {
+        BumpArena.scopeUnsafe(arena, () => BumpArena.allocUnsafe(arena, 8))
+        // In the scope it would be cut off at its end.
+        expect(BumpArena.growUnsafe(arena, first, end, end + 10)).not.toBe(first)
+      })
+      expect(BumpArena.growUnsafe(arena, first, end, end + 10)).toBe(first)
+      end += 10
+    }
+    const mark = BumpArena.scopeUnsafe(arena, () => BumpArena.markUnsafe(arena))
+    expect(BumpArena.growUnsafe(arena, first, end, end + 10)).not.toBe(first)
+    BumpArena.rewindUnsafe(arena, mark)
+    expect(arena.allocated).toBe(end)
+  })
+
+  it("of another arena's bytes in the same buffer is refused, wherever its own chunks lie", () => {
+    const whole = new ArrayBuffer(8 * 65_536)
+    const places = [0, 4, 1]
+    const backing: ArenaBacking.ArenaBacking = {
+      ...ArenaBacking.shared,
+      name: "carved",
+      reserve: (size) => ({
+        view: new Uint8Array(whole, places.shift()! * 65_536, size),
+        commit: () => {},
+        release: () => {},
+        destroy: () => {}
+      })
+    }
+    using arena = arenaOf(1000, { backing, overflow: "chain" })
+    for (let n = 0; n < 2; n++) BumpArena.allocUnsafe(arena, 1000)
+    using other = arenaOf(1000, { backing })
+    const foreign = BumpArena.allocBytesUnsafe(other, 100)
+    expect(() => BumpArena.growBytesUnsafe(arena, foreign, 200)).toThrow(ArenaError.ArenaMisuse)
+  })
+
   it("that does not fit changes nothing", () => {
     using arena = arenaOf(100)
     const first = BumpArena.allocUnsafe(arena, 10)
@@ -322,7 +364,11 @@ describe("a synchronous scope", () => {
 
   it("refuses a body that goes on", () => {
     using arena = arenaOf(100)
-    expect(() => BumpArena.scopeUnsafe(arena, () => Promise.resolve())).toThrow(/must be done when it returns/)
+    // As promises of other libraries are.
+    const later: unknown = Object.fromEntries([["then", (resolve: () => void) => resolve()]])
+    for (const body of [() => Promise.resolve(), () => later]) {
+      expect(() => BumpArena.scopeUnsafe(arena, body)).toThrow(/must be done when it returns/)
+    }
   })
 })
 
@@ -400,6 +446,64 @@ describe("an arena that chains", () => {
     const second = BumpArena.allocUnsafe(arena, 100)
     expect(() => BumpArena.bytesUnsafe(arena, 50, 51)).toThrow(ArenaError.ArenaMisuse)
     expect(() => BumpArena.bytesUnsafe(arena, second - 1, 1)).toThrow(ArenaError.ArenaMisuse)
+  })
+
+  it("gives back all that it has chained, also if some of it cannot be ended", () => {
+    const { backing, counts, fails } = counted()
+    using arena = arenaOf(100, { backing, overflow: "chain" })
+    for (let n = 0; n < 4; n++) BumpArena.allocUnsafe(arena, 100)
+    fails.destroy = new Error("busy")
+    expect(thrown(() => BumpArena.resetUnsafe(arena))).toBe(fails.destroy)
+    fails.destroy = undefined
+    expect([counts.destroyed, arena.capacity, arena.allocated, arena.generation]).toEqual([3, 100, 0, 1])
+    expect(BumpArena.allocUnsafe(arena, 100)).toBe(0)
+  })
+
+  it.each<readonly [string, (arena: BumpArena.BumpArena) => unknown]>([
+    ["allocates from it", (arena) => BumpArena.allocUnsafe(arena, 10)],
+    ["has it chain", (arena) => BumpArena.allocUnsafe(arena, 80)],
+    ["rewinds it", (arena) => BumpArena.scopeUnsafe(arena, () => void BumpArena.allocUnsafe(arena, 80))]
+  ])("is sound where what supplies its memory %s meanwhile", (_what, use) => {
+    const memory = carved(16)
+    const nested: Array<unknown> = []
+    let isNesting = false
+    const backing: ArenaBacking.ArenaBacking = {
+      ...memory.backing,
+      reserve: (size) => {
+        if (isNesting) {
+          isNesting = false
+          nested.push(use(arena))
+        }
+        return memory.backing.reserve(size)
+      }
+    }
+    const arena = arenaOf(100, { backing, overflow: "chain" })
+    BumpArena.allocBytesUnsafe(arena, 80).fill(1)
+    isNesting = true
+    const outer = BumpArena.allocUnsafe(arena, 60, 1)
+    expect(nested).not.toContain(outer)
+    BumpArena.bytesUnsafe(arena, outer, 60).fill(2)
+    expect(BumpArena.bytesUnsafe(arena, 0, 80).every((byte) => byte === 1)).toBe(true)
+    BumpArena.resetUnsafe(arena)
+    arena[Symbol.dispose]()
+    expect([memory.reserved, memory.isIntact()]).toEqual([memory.destroyed, true])
+  })
+
+  it("is over where what supplies its memory has ended it meanwhile", () => {
+    const { backing, counts } = counted()
+    let isNesting = false
+    const nesting: ArenaBacking.ArenaBacking = {
+      ...backing,
+      reserve: (size) => {
+        if (isNesting) arena[Symbol.dispose]()
+        return backing.reserve(size)
+      }
+    }
+    const arena = arenaOf(100, { backing: nesting, overflow: "chain" })
+    BumpArena.allocUnsafe(arena, 80)
+    isNesting = true
+    for (let n = 0; n < 2; n++) expect(() => BumpArena.allocUnsafe(arena, 60)).toThrow("it is destroyed")
+    expect(counts).toMatchObject({ reserved: 2, destroyed: 2 })
   })
 
   it("a backing that fails is why there is no room, and nothing is changed", () => {

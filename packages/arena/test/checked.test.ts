@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { ArenaBacking, ArenaError, BumpArena } from "@effect-pools/arena"
-import { everyBacking } from "./support.ts"
+import { counted, everyBacking } from "./support.ts"
 
 const checked = (size: number, backing: ArenaBacking.ArenaBacking = ArenaBacking.heap) =>
   BumpArena.makeUnsafe({ size, backing, checked: true })
@@ -103,6 +103,42 @@ describe("checked mode", () => {
     BumpArena.rewindUnsafe(arena, mark)
     expect(pieces.every((piece) => piece.every((byte) => byte === POISON))).toBe(true)
     expect(kept.every((byte) => byte === 1)).toBe(true)
+  })
+
+  it("leaves an arena as it was if a reset cannot replace the memory of one of its chunks", () => {
+    const memory = counted()
+    using arena = BumpArena.makeUnsafe({
+      size: 100,
+      overflow: "chain",
+      checked: true,
+      backing: {
+        ...memory.backing,
+        detaches: true,
+        reserve: (size) => {
+          if (memory.counts.reserved === 4) throw new RangeError("no memory")
+          return memory.backing.reserve(size)
+        }
+      }
+    })
+    const pieces = Array.from({ length: 3 }, (_, at) => BumpArena.allocBytesUnsafe(arena, 100).fill(at + 1))
+    // One more can be had, where three were needed.
+    expect(() => BumpArena.resetUnsafe(arena)).toThrow(ArenaError.BackingFailed)
+    expect([arena.allocated, arena.generation, memory.counts.destroyed]).toEqual([300, 0, 1])
+    expect(BumpArena.bytesUnsafe(arena, 0, 100)).toEqual(pieces[0])
+    expect(pieces.every((piece, at) => piece.every((byte) => byte === at + 1))).toBe(true)
+  })
+
+  it("has emptied an arena, and has its new memory, if a reset cannot end the old one", () => {
+    const { backing, counts, fails } = counted()
+    const arena = checked(100, { ...backing, detaches: true })
+    BumpArena.allocBytesUnsafe(arena, 100)
+    fails.destroy = new Error("busy")
+    expect(() => BumpArena.resetUnsafe(arena)).toThrow("busy")
+    expect([arena.allocated, arena.generation]).toEqual([0, 1])
+    fails.destroy = undefined
+    arena[Symbol.dispose]()
+    // Each once.
+    expect(counts).toMatchObject({ reserved: 2, destroyed: 2 })
   })
 
   it("leaves an arena as it was if a reset cannot replace its memory", () => {

@@ -138,6 +138,45 @@ describe("Chunk", () => {
   })
 })
 
+describe("what a backing gives that is no memory", () => {
+  const steps = { commit: () => {}, release: () => {}, destroy: () => {} }
+  const sound = new Uint8Array(100)
+
+  it.each<readonly [string, unknown, string]>([
+    ["nothing", undefined, "it has no view of bytes"],
+    ["a number", 5, "it has no view of bytes"],
+    ["a promise", Promise.resolve({ ...steps, view: sound }), "it has no view of bytes"],
+    ["no view", steps, "it has no view of bytes"],
+    ["an array", { ...steps, view: Array.from(sound) }, "it has no view of bytes"],
+    ["what says that it has bytes", { ...steps, view: { byteLength: 100, byteOffset: 0 } }, "it has no view of bytes"],
+    ["a view of numbers", { ...steps, view: new Float64Array(100) }, "it has no view of bytes"],
+    ["a DataView", { ...steps, view: new DataView(sound.buffer) }, "it has no view of bytes"],
+    ["too little of it, and no way to end it", { view: sound.subarray(1) }, "its view has 99 bytes and starts at 1"],
+    ["a view alone", { view: sound }, "it has no function commit, release, destroy"]
+  ])("%s, is a failure of the backing", (_what, memory, fault) => {
+    const backing = { ...ArenaBacking.heap, reserve: () => memory as never }
+    const error = thrown(() => new Chunk(backing, 100))
+    expect(error).toBeInstanceOf(ArenaError.BackingFailed)
+    expect(String((error as ArenaError.BackingFailed).cause)).toContain(fault)
+  })
+
+  it("may be a Buffer", () => {
+    const chunk = new Chunk({ ...ArenaBacking.heap, reserve: () => ({ ...steps, view: Buffer.alloc(100) }) }, 100)
+    expect(chunk.viewAt(Uint8Array, 0, 100).length).toBe(100)
+  })
+
+  it("or throws when it is looked at, is a failure of the backing", () => {
+    const broken = {
+      ...steps,
+      get view(): never {
+        throw new RangeError("no memory")
+      }
+    }
+    const error = thrown(() => new Chunk({ ...ArenaBacking.heap, reserve: () => broken }, 100))
+    expect(error).toMatchObject({ _tag: "ArenaBackingFailed", cause: new RangeError("no memory") })
+  })
+})
+
 const thrown = (f: () => unknown): unknown => {
   try {
     f()

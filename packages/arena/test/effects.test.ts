@@ -218,6 +218,18 @@ describe("scope", () => {
     }
   )
 
+  it.effect("that is over leaves no mark behind, which growth would not reach over", () =>
+    Effect.gen(function* () {
+      const arena = yield* small
+      const bytes = yield* BumpArena.allocBytes(arena, 10)
+      yield* BumpArena.scope(arena, take(arena))
+      yield* Effect.ignore(BumpArena.scope(arena, Effect.andThen(take(arena), Effect.fail("failed"))))
+      yield* Effect.scoped(Effect.andThen(BumpArena.scoped(arena), take(arena)))
+      yield* BumpArena.growBytes(arena, bytes, 20)
+      assert.strictEqual(arena.allocated, 20)
+    })
+  )
+
   it.effect("scoped frees when the surrounding scope closes", () =>
     Effect.gen(function* () {
       const arena = yield* small

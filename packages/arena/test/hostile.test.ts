@@ -35,7 +35,7 @@ describe("options that make no sense are refused", () => {
   })
 })
 
-const notSizes = [-1, NaN, 0.5, Infinity, -Infinity, 2 ** 53, "8", null, [8], {}, true]
+const notSizes = [-1, NaN, 0.5, Infinity, -Infinity, 2 ** 53, "8", 8n, Symbol("8"), null, [8], {}, true]
 const notAlignments = [...notSizes, 0, -0, 3, 6, -8, 131_072, 2 ** 31, 2 ** 32]
 
 type Call = (arena: BumpArena.BumpArena, bad: never) => unknown

@@ -7,7 +7,9 @@ const Step = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 3 }))
 const Index = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 1000 }))
 
 const commands = Arbitrary.array(
-  Arbitrary.schema(Schema.TaggedUnion({ Advance: { by: Step }, Push: {}, Rewind: { to: Index }, Clear: {} })),
+  Arbitrary.schema(
+    Schema.TaggedUnion({ Advance: { by: Step }, Push: {}, Enter: {}, Leave: {}, Rewind: { to: Index }, Clear: {} })
+  ),
   { maxLength: 200 }
 )
 
@@ -18,7 +20,17 @@ describe("MarkStack", () => {
     ({ commands }) => {
       const stack = new MarkStack()
       let position = 0
-      let live: Array<{ readonly mark: number; readonly position: number }> = []
+      let live: Array<{ readonly mark: number; readonly position: number; scopes: number; isTaken: boolean }> = []
+      const push = (mark: number) => {
+        const top = live.at(-1)
+        if (top?.position === position) expect(mark).toBe(top.mark)
+        else {
+          expect(seen.has(mark)).toBe(false)
+          live.push({ mark, position, scopes: 0, isTaken: false })
+        }
+        seen.add(mark)
+        return live.at(-1)!
+      }
       const seen = new Set<number>()
       for (const command of commands) {
         switch (command._tag) {
@@ -27,14 +39,23 @@ describe("MarkStack", () => {
             break
           }
           case "Push": {
-            const mark = stack.push(position)
-            const top = live.at(-1)
-            if (top?.position === position) expect(mark).toBe(top.mark)
-            else {
-              expect(seen.has(mark)).toBe(false)
-              live.push({ mark, position })
-            }
-            seen.add(mark)
+            push(stack.push(position)).isTaken = true
+            break
+          }
+          case "Enter": {
+            push(stack.enter(position)).scopes++
+            break
+          }
+          case "Leave": {
+            // The innermost scope that is not over.
+            const at = live.findLastIndex(({ scopes }) => scopes > 0)
+            if (at < 0) break
+            const scope = live[at]!
+            expect(stack.rewind(scope.mark)).toBe(scope.position)
+            stack.leave()
+            position = scope.position
+            scope.scopes--
+            live = live.slice(0, scope.scopes > 0 || scope.isTaken ? at + 1 : at)
             break
           }
           case "Rewind": {
@@ -62,6 +83,21 @@ describe("MarkStack", () => {
     },
     { arbitrary: { runs: 300, size: 60 } }
   )
+
+  it("forgets the mark of scopes when the last of them is over, unless somebody has taken it", () => {
+    const stack = new MarkStack()
+    const mark = stack.enter(7)
+    stack.enter(7)
+    stack.leave()
+    expect(stack.has(mark)).toBe(true)
+    stack.leave()
+    expect([stack.has(mark), stack.top]).toEqual([false, 0])
+    const taken = stack.enter(7)
+    expect(stack.push(7)).toBe(taken)
+    stack.enter(7)
+    for (let n = 0; n < 2; n++) stack.leave()
+    expect(stack.has(taken)).toBe(true)
+  })
 
   it("does not know the marks of another one", () => {
     const one = new MarkStack()

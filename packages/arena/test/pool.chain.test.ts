@@ -126,6 +126,50 @@ describe("an arena that chains", () => {
     })
   )
 
+  it.effect.each(everyBacking)("ends in checked mode too, whichever ends first, over %s memory", ([, backing]) =>
+    Effect.gen(function* () {
+      for (const first of [0, 1]) {
+        const scope = yield* Scope.make()
+        const { pool } = yield* Scope.provide(open({ backing, checked: true }), scope)
+        const events: Array<string> = []
+        pool.admission.observer.listen((event) => events.push(event._tag))
+        const arenas = [ArenaPool.checkoutUnsafe(pool), ArenaPool.checkoutUnsafe(pool)]
+        ArenaPool.giveBackUnsafe(pool, arenas[1 - first]!)
+        fill(arenas[first]!, 2)
+        yield* Scope.close(scope, Exit.void)
+        expect(arenas.map(({ state }) => state)).toEqual(["destroyed", "destroyed"])
+        expect(events).not.toContain("BackgroundFailure")
+        ArenaPool.giveBackUnsafe(pool, arenas[first]!)
+        expect(yield* ArenaPool.stats(pool)).toMatchObject({ acquired: 3, released: 3, size: 0 })
+      }
+    })
+  )
+
+  it.effect("has others' memory for itself: whoever had them before is refused as if they lay idle", () =>
+    Effect.gen(function* () {
+      const { pool } = yield* open()
+      const arena = ArenaPool.checkoutUnsafe(pool)
+      const stale = ArenaPool.checkoutUnsafe(pool)
+      ArenaPool.giveBackUnsafe(pool, stale)
+      fill(arena, 2)
+      expect(stale.state).toBe("chained")
+      const uses = [
+        () => ArenaPool.giveBackUnsafe(pool, stale),
+        () => stale[Symbol.dispose](),
+        () => BumpArena.allocUnsafe(stale, 1),
+        () => BumpArena.resetUnsafe(stale)
+      ]
+      for (const use of uses) {
+        expect(use).toThrow(ArenaError.ArenaMisuse)
+        expect(use).toThrow("it was given back")
+      }
+      expect([arena.allocated, counts(pool)]).toEqual([2 * SIZE, { idle: 0, used: 2 }])
+      ArenaPool.giveBackUnsafe(pool, arena)
+      expect([stale.state, counts(pool)]).toEqual(["idle", { idle: 2, used: 0 }])
+      expect(yield* ArenaPool.stats(pool)).toMatchObject({ acquired: 3, released: 3 })
+    })
+  )
+
   it.effect.each(everyBacking)("has nobody's data where the pool zeroes, and checks, over %s memory", ([, backing]) =>
     Effect.gen(function* () {
       for (const checked of [false, true]) {

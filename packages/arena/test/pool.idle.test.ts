@@ -1,5 +1,5 @@
 /** What becomes of arenas that lie idle. */
-import { ArenaPool, BumpArena } from "@effect-pools/arena"
+import { ArenaBacking, ArenaPool, BumpArena } from "@effect-pools/arena"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as TestClock from "effect/testing/TestClock"
@@ -94,6 +94,75 @@ describe("releaseIdle", () => {
     })
   )
 
+  it.effect("in checked mode leaves arenas that can still be ended", () =>
+    Effect.gen(function* () {
+      // Whose memory is not replaced, and so is what pages are returned of.
+      const backing: ArenaBacking.ArenaBacking = { ...ArenaBacking.resizable, name: "lasting", detaches: false }
+      const { pool } = yield* open({ backing, checked: true })
+      const events: Array<string> = []
+      pool.admission.observer.listen((event) => events.push(event._tag))
+      const [arena] = yield* useAtOnce(pool, [SIZE])
+      expect(yield* ArenaPool.releaseIdle(pool)).toBe(SIZE)
+      expect(yield* ArenaPool.clear(pool)).toBe(1)
+      expect([arena!.state, events.includes("BackgroundFailure")]).toEqual(["destroyed", false])
+    })
+  )
+
+  it.effect("lends no arena whose pages are just being returned, whatever the backing does then", () =>
+    Effect.gen(function* () {
+      const { backing } = counted()
+      const taken: Array<BumpArena.BumpArena> = []
+      let isNesting = false
+      const nested: ArenaBacking.ArenaBacking = {
+        ...backing,
+        reserve: (size) => {
+          const memory = ArenaBacking.resizable.reserve(size)
+          return {
+            ...memory,
+            release: () => {
+              if (isNesting) {
+                isNesting = false
+                const arena = ArenaPool.checkoutUnsafe(pool)
+                BumpArena.allocBytesUnsafe(arena, SIZE).fill(1)
+                taken.push(arena)
+                expect(Effect.runSync(ArenaPool.releaseIdle(pool))).toBe(0)
+              }
+              memory.release()
+            }
+          }
+        }
+      }
+      const { pool } = yield* open({ backing: nested })
+      const [arena] = yield* useAtOnce(pool, [10])
+      isNesting = true
+      yield* ArenaPool.releaseIdle(pool)
+      expect(taken.length).toBe(1)
+      expect(taken[0]).not.toBe(arena)
+      expect(BumpArena.bytesUnsafe(taken[0]!, 0, SIZE).every((byte) => byte === 1)).toBe(true)
+      expect(yield* ArenaPool.stats(pool)).toMatchObject({ idle: 0, used: 1, acquired: 2, released: 1 })
+    })
+  )
+
+  it.effect("is over if an arena ends while its pages are being returned, and that fails", () =>
+    Effect.gen(function* () {
+      const { backing, counts } = counted()
+      const nested: ArenaBacking.ArenaBacking = {
+        ...backing,
+        reserve: (size) => ({
+          ...backing.reserve(size),
+          release: () => {
+            Effect.runSync(ArenaPool.clear(pool))
+            throw new Error("busy")
+          }
+        })
+      }
+      const { pool } = yield* open({ backing: nested })
+      yield* useAtOnce(pool, [10, 10])
+      expect(yield* ArenaPool.releaseIdle(pool)).toBe(0)
+      expect([yield* ArenaPool.idleCount(pool), counts.destroyed]).toEqual([0, 2])
+    })
+  )
+
   it.effect("lets the backing use the pool", () =>
     Effect.gen(function* () {
       const { backing } = counted()
@@ -180,6 +249,17 @@ describe("idleTimeToLive", () => {
       yield* useAtOnce(pool, [10])
       yield* TestClock.adjust("1 minute")
       expect(yield* ArenaPool.idleCount(pool)).toBe(0)
+    })
+  )
+
+  it.effect("ends those that were to be kept when fewer are to be kept from now on", () =>
+    Effect.gen(function* () {
+      const { pool } = yield* open({ idleTimeToLive: "1 minute", prewarm: 4 })
+      yield* TestClock.adjust("1 hour")
+      expect(yield* ArenaPool.idleCount(pool)).toBe(4)
+      yield* ArenaPool.resize(pool, { min: 1 })
+      yield* TestClock.adjust("1 second")
+      expect(yield* ArenaPool.stats(pool)).toMatchObject({ idle: 1, destroyed: { idleTimeout: 3 } })
     })
   )
 

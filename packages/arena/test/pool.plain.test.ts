@@ -1,6 +1,6 @@
 /** Leases that plain code takes and gives back. */
 import type { PoolError } from "@effect-pools/core"
-import { ArenaError, ArenaPool, BumpArena } from "@effect-pools/arena"
+import { type ArenaBacking, ArenaError, ArenaPool, BumpArena } from "@effect-pools/arena"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -102,6 +102,44 @@ describe("an arena that plain code checks out", () => {
       expect(held.includes(fresh)).toBe(false)
       expect([counts.destroyed, look(pool)]).toEqual([2, { idle: 0, used: 1, acquired: 3, released: 2 }])
       expect((yield* ArenaPool.stats(pool)).destroyed.validationFailed).toBe(2)
+    })
+  )
+
+  it.effect("is not handed out if the pool has closed while its memory was had again", () =>
+    Effect.gen(function* () {
+      const { backing, counts } = counted()
+      const closing: ArenaBacking.ArenaBacking = {
+        ...backing,
+        reserve: (size) => ({ ...backing.reserve(size), commit: () => void Effect.runFork(ArenaPool.drain(pool, 0)) })
+      }
+      const pool = yield* ArenaPool.make({ size: SIZE, closeGrace: 0, backing: closing })
+      const arena = ArenaPool.checkoutUnsafe(pool)
+      BumpArena.allocUnsafe(arena, 10)
+      ArenaPool.giveBackUnsafe(pool, arena)
+      yield* ArenaPool.releaseIdle(pool)
+      expect(thrownBy(() => ArenaPool.checkoutUnsafe(pool))).toMatchObject({ reason: { _tag: "Closed" } })
+      expect([arena.state, counts.reserved, counts.destroyed]).toEqual(["destroyed", 1, 1])
+      expect(yield* ArenaPool.stats(pool)).toMatchObject({ state: "closed", size: 0, acquired: 1, released: 1 })
+    })
+  )
+
+  it.effect("is over if the pool closes while its memory is replaced, each piece of which ends once", () =>
+    Effect.gen(function* () {
+      const { backing, counts } = counted()
+      const closing: ArenaBacking.ArenaBacking = {
+        ...backing,
+        detaches: true,
+        reserve: (size) => {
+          if (counts.reserved === 1) Effect.runFork(ArenaPool.drain(pool, 0))
+          return backing.reserve(size)
+        }
+      }
+      const pool = yield* ArenaPool.make({ size: SIZE, closeGrace: 0, backing: closing, checked: true })
+      const arena = ArenaPool.checkoutUnsafe(pool)
+      BumpArena.allocUnsafe(arena, 10)
+      ArenaPool.giveBackUnsafe(pool, arena)
+      expect([arena.state, counts.reserved, counts.destroyed]).toEqual(["destroyed", 2, 2])
+      expect(yield* ArenaPool.stats(pool)).toMatchObject({ state: "closed", size: 0, acquired: 1, released: 1 })
     })
   )
 

@@ -1,6 +1,7 @@
 import type { Lease } from "@effect-pools/core"
 import type { ArenaMemory } from "../ArenaBacking.ts"
 import { ArenaExhausted, ArenaMisuse } from "../ArenaError.ts"
+import type { BumpArena } from "../BumpArena.ts"
 import type { Chunk, ViewClass } from "./chunk.ts"
 import { Ledger } from "./ledger.ts"
 import { alignUp, isAlignment, isSize, MAX_ALIGNMENT, MAX_SIZE, show } from "./limits.ts"
@@ -30,13 +31,17 @@ export interface ArenaOptions<M extends ArenaMemory> {
  * The allocator. Positions count through all chunks: chunk `i` begins at `i * stride`, and between the end of one and the
  * beginning of the next lies at least one position that nobody is ever given, so that no two chunks touch.
  *
- * `open` is what a holder has; `idle` lies in a pool; `destroyed` has no memory any more.
+ * `open` is what a holder has; `idle` lies in a pool; `chained` is lent for its memory alone, which another arena has;
+ * `destroyed` has no memory any more.
+ *
+ * Memory is the user's own code, and may call whatever there is while an arena calls it: so what an arena is comes first,
+ * and such calls last.
  */
 export class Arena<M extends ArenaMemory = ArenaMemory> {
   readonly [TypeId] = TypeId
   readonly name: string
   readonly marks = new MarkStack()
-  state: "open" | "idle" | "destroyed" = "open"
+  state: BumpArena["state"] = "open"
   /** How often it was emptied. What was allocated under another number is dead. */
   generation = 0
   /** The most bytes that were ever in use between two times that it was emptied, as `allocated` counts them. */
@@ -55,7 +60,7 @@ export class Arena<M extends ArenaMemory = ArenaMemory> {
   #cursor = 0
   /** The end of the current chunk. */
   #limit = 0
-  /** The limit, or −1 while every allocation has to take the long way: in checked mode, and when the arena is not open. */
+  /** The limit, or −1 while every allocation has to take the long way: in checked mode, and when it is not open. */
   #fastLimit = 0
 
   constructor(options: ArenaOptions<M>) {
@@ -97,10 +102,12 @@ export class Arena<M extends ArenaMemory = ArenaMemory> {
 
   /** The position of what is allocated, or −1 if there is no room. */
   alloc(size: number, align: number): number {
-    const start = alignUp(this.#cursor, align)
-    if ((size | 0) === size && size > 0 && isAlignment(align) && size <= this.#fastLimit - start) {
-      this.#cursor = start + size
-      return start
+    if (typeof size === "number" && (size | 0) === size && size > 0 && isAlignment(align)) {
+      const start = alignUp(this.#cursor, align)
+      if (size <= this.#fastLimit - start) {
+        this.#cursor = start + size
+        return start
+      }
     }
     return this.#allocTheLongWay(size, align)
   }
@@ -111,7 +118,7 @@ export class Arena<M extends ArenaMemory = ArenaMemory> {
     this.#requireAlignment(align)
     // It takes no room, so any aligned position does, even where the cursor is at the end.
     if (size === 0) return this.#cursor & -align
-    if (size > this.#limit - alignUp(this.#cursor, align) && !this.#chain(size)) return -1
+    while (size > this.#limit - alignUp(this.#cursor, align)) if (!this.#chain(size)) return -1
     const start = alignUp(this.#cursor, align)
     this.#cursor = start + size
     this.#ledger?.add(start, size)
@@ -164,7 +171,8 @@ export class Arena<M extends ArenaMemory = ArenaMemory> {
     for (let index = 0; index <= this.#current; index++) {
       const own = this.#chunks[index]!.memory.view
       const from = view.byteOffset - own.byteOffset
-      if (view.buffer === own.buffer && from >= 0) {
+      // What lies behind it in the same buffer may be anybody's.
+      if (view.buffer === own.buffer && from >= 0 && from + view.byteLength <= this.#size) {
         const start = index * this.#stride + from
         if (this.#isUsed(start, view.byteLength)) return start
       }
@@ -175,6 +183,12 @@ export class Arena<M extends ArenaMemory = ArenaMemory> {
   mark(): number {
     this.requireOpen()
     return this.marks.push(this.#cursor)
+  }
+
+  /** A mark for a scope, which ends with `leave`. */
+  enter(): number {
+    this.requireOpen()
+    return this.marks.enter(this.#cursor)
   }
 
   rewind(mark: number): void {
@@ -191,41 +205,86 @@ export class Arena<M extends ArenaMemory = ArenaMemory> {
     this.#moveTo(this.#indexAt(position), position)
   }
 
-  /** Rewinds at the end of what was done since a mark. Where that has failed, the mark may be gone with it. */
+  /** Rewinds at the end of a scope. Where that has failed, its mark may be gone with it. */
   leave(mark: number, succeeded: boolean): void {
-    if (succeeded || (this.state === "open" && this.marks.has(mark))) this.rewind(mark)
+    if (!succeeded && (this.state !== "open" || !this.marks.has(mark))) return
+    this.rewind(mark)
+    this.marks.leave()
   }
 
   /** Empties it. Chunks that it chained go back to where they came from. */
   reset(): void {
     this.requireOpen()
-    this.noteUsed()
-    if (this.#ledger !== undefined) for (const chunk of this.#chunks) chunk.poison()
-    this.#empty()
+    this.#clean()
   }
 
   /** Empties it and lays it by. Until `resume` every use is refused. */
   suspend(): void {
-    this.reset()
-    this.#stop("idle")
+    if (this.state !== "chained") this.requireOpen()
+    this.#become("idle")
+    this.#clean()
+    // The end of the pool may have come in between.
+    if (this.state !== "idle") this.requireOpen()
+  }
+
+  #clean(): void {
+    this.noteUsed()
+    if (this.#ledger === undefined) this.#empty()
+    else this.#cleanChecked()
+  }
+
+  /** In checked mode what was used is dead, and views of it stop working where the backing can do that. */
+  #cleanChecked(): void {
+    const { generation, state } = this
+    const replaceable = this.#chunks.filter((chunk) => chunk.isReplaceable)
+    const spare: Array<M> = []
+    try {
+      for (const chunk of replaceable) spare.push(chunk.reserve())
+      if (this.state !== state) this.requireOpen()
+    } catch (error) {
+      endAll(spare)
+      throw error
+    }
+    // Where it was emptied meanwhile, its chunks may be others' by now.
+    if (this.generation !== generation) return endAll(spare)
+    this.noteUsed()
+    for (const chunk of this.#chunks) if (!chunk.isReplaceable) chunk.poisonFrom(0, chunk.dirtyEnd)
+    const old = replaceable.map((chunk, at) => chunk.replace(spare[at]!))
+    try {
+      this.#empty()
+    } finally {
+      endAll(old)
+    }
   }
 
   /** Makes an idle one usable again, with its pages if they were released. */
   resume(): void {
-    if (this.state !== "idle") throw new Error(`BUG: an arena that is ${this.state} cannot be resumed`)
+    this.#requireIdle()
     this.chunk.commit()
-    this.state = "open"
-    this.#moveTo(0, 0)
+    this.#requireIdle()
+    this.#become("open")
+  }
+
+  /** One that was just lent is lent for its memory: whoever had it before is to have no use of it. */
+  chain(): Chunk<M> {
+    this.#become("chained")
+    return this.chunk
   }
 
   /** Ends it, and with it its memory. */
   destroy(): void {
     if (this.state === "destroyed") throw this.misuse("it is destroyed already")
     this.noteUsed()
-    this.#poisonFrom(0)
-    this.#empty()
-    this.#stop("destroyed")
-    this.chunk.destroy()
+    this.#become("destroyed")
+    try {
+      this.#poisonFrom(0)
+    } finally {
+      try {
+        this.#empty()
+      } finally {
+        this.chunk.destroy()
+      }
+    }
   }
 
   [Symbol.dispose](): void {
@@ -243,7 +302,11 @@ export class Arena<M extends ArenaMemory = ArenaMemory> {
 
   requireOpen(): void {
     if (this.state === "open") return
-    throw this.misuse(this.state === "idle" ? "it was given back" : "it is destroyed")
+    throw this.misuse(this.state === "destroyed" ? "it is destroyed" : "it was given back")
+  }
+
+  #requireIdle(): void {
+    if (this.state !== "idle") throw new Error(`BUG: an arena that is ${this.state} cannot be resumed`)
   }
 
   requireSize(what: string, size: number): void {
@@ -287,12 +350,12 @@ export class Arena<M extends ArenaMemory = ArenaMemory> {
     this.#current = chunk
     this.#cursor = cursor
     this.#limit = chunk * this.#stride + this.#size
-    this.#fastLimit = this.#ledger === undefined ? this.#limit : -1
+    this.#fastLimit = this.#ledger === undefined && this.state === "open" ? this.#limit : -1
   }
 
-  #stop(state: "idle" | "destroyed"): void {
+  #become(state: BumpArena["state"]): void {
     this.state = state
-    this.#fastLimit = -1
+    this.#moveTo(this.#current, this.#cursor)
   }
 
   /** Moves on to the next chunk, which is taken if none is left from before a rewind. */
@@ -302,6 +365,12 @@ export class Arena<M extends ArenaMemory = ArenaMemory> {
     if (next === this.#chunks.length) {
       const chunk = (next + 1) * this.#stride > MAX_SIZE ? undefined : this.#source.take()
       if (chunk === undefined) return false
+      if (this.state !== "open" || this.#current + 1 !== next || this.#chunks.length !== next) {
+        // Where it came from, the arena was used: things are to be looked at anew.
+        this.#source.giveBack(chunk)
+        this.requireOpen()
+        return true
+      }
       this.#chunks.push(chunk)
     }
     this.noteUsed()
@@ -319,9 +388,22 @@ export class Arena<M extends ArenaMemory = ArenaMemory> {
   #empty(): void {
     this.marks.clear()
     this.#ledger?.rewind(0)
-    while (this.#chunks.length > 1) this.#source!.giveBack(this.#chunks.pop()!)
     this.generation++
     this.#moveTo(0, 0)
+    if (this.#chunks.length > 1) this.#unchain()
+  }
+
+  /** Gives back all chunks behind the current one, which is the first unless somebody allocates in the meantime. */
+  #unchain(): void {
+    let failure: { readonly error: unknown } | undefined
+    while (this.#chunks.length > this.#current + 1) {
+      try {
+        this.#source!.giveBack(this.#chunks.pop()!)
+      } catch (error) {
+        failure ??= { error }
+      }
+    }
+    if (failure !== undefined) throw failure.error
   }
 
   /** In checked mode: what lies behind a position is dead. */
@@ -333,4 +415,17 @@ export class Arena<M extends ArenaMemory = ArenaMemory> {
       chunk.poisonFrom(index === first ? position % this.#stride : 0, chunk.dirtyEnd)
     }
   }
+}
+
+/** Ends each, also if that fails for some; the first failure is thrown. */
+const endAll = (memories: ReadonlyArray<ArenaMemory>): void => {
+  let failure: { readonly error: unknown } | undefined
+  for (const memory of memories) {
+    try {
+      memory.destroy()
+    } catch (error) {
+      failure ??= { error }
+    }
+  }
+  if (failure !== undefined) throw failure.error
 }

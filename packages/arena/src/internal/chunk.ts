@@ -20,6 +20,9 @@ export class Chunk<M extends ArenaMemory = ArenaMemory> {
   /** Bytes from here on were not touched since the memory was reserved or released. */
   touchedEnd = 0
   isReleased = false
+  #isDestroyed = false
+  /** In the middle of `release`: what the backing does there may reach for the chunk. */
+  #isReleasing = false
   /** What `viewAt` knows of the memory's view: asking a view for its buffer takes longer than making another one. */
   #known: Uint8Array<ArrayBufferLike> | undefined
   #buffer: ArrayBufferLike | undefined
@@ -61,8 +64,14 @@ export class Chunk<M extends ArenaMemory = ArenaMemory> {
   /** Returns the physical pages and says how many bytes those were: none where there is nothing to return. */
   release(): number {
     if (!this.backing.canRelease || this.isReleased || this.touchedEnd === 0) return 0
+    if (this.#isReleasing) return 0
     const returned = this.resident
-    this.memory.release()
+    this.#isReleasing = true
+    try {
+      this.memory.release()
+    } finally {
+      this.#isReleasing = false
+    }
     this.isReleased = true
     this.dirtyEnd = 0
     this.touchedEnd = 0
@@ -71,33 +80,44 @@ export class Chunk<M extends ArenaMemory = ArenaMemory> {
 
   /** Makes it usable after a release. */
   commit(): void {
-    if (this.isReleased) this.#commitReleased()
+    if (this.isReleased || this.#isReleasing) this.#commitReleased()
   }
 
   /** A function of its own: one that makes a closure allocates for it also when it goes another way. */
   #commitReleased(): void {
-    attempt(this.backing, this.size, () => this.memory.commit())
+    attempt(this.backing, this.size, () => {
+      if (this.#isReleasing) throw new Error("its pages are just being returned")
+      this.memory.commit()
+    })
     this.isReleased = false
   }
 
-  /** For checked mode: what was used is dead. Views of it stop working where the backing can do that. */
-  poison(): void {
-    if (this.backing.detaches && this.dirtyEnd > 0) {
-      const fresh = reserve(this.backing, this.size)
-      this.memory.destroy()
-      this.memory = fresh
-      this.touchedEnd = 0
-      this.dirtyEnd = 0
-    } else {
-      this.poisonFrom(0, this.dirtyEnd)
-    }
+  /** Whether old views of what was used can be made to end, by other memory. */
+  get isReplaceable(): boolean {
+    return this.backing.detaches && this.dirtyEnd > 0
   }
 
+  /** Other memory for it. */
+  reserve(): M {
+    return reserve(this.backing, this.size)
+  }
+
+  /** Has other memory from now on; answers what it had. */
+  replace(fresh: M): M {
+    const old = this.memory
+    this.memory = fresh
+    this.touchedEnd = 0
+    this.dirtyEnd = 0
+    return old
+  }
+
+  /** Only what was used: memory that was released, or has ended, has no bytes to write to. */
   poisonFrom(start: number, end: number): void {
-    this.memory.view.fill(POISON, start, end)
+    if (start < end && !this.#isDestroyed) this.memory.view.fill(POISON, start, end)
   }
 
   destroy(): void {
+    this.#isDestroyed = true
     this.memory.destroy()
   }
 }
@@ -105,13 +125,24 @@ export class Chunk<M extends ArenaMemory = ArenaMemory> {
 /** Memory that an arena can use, or `BackingFailed`. */
 const reserve = <M extends ArenaMemory>(backing: ArenaBacking<M>, size: number): M => {
   const memory = attempt(backing, size, () => backing.reserve(size))
-  const { byteLength, byteOffset } = memory.view
+  const fault = attempt(backing, size, () => faultOf(memory, size))
+  if (fault === undefined) return memory
+  attempt(backing, size, () => memory?.destroy?.())
+  throw new BackingFailed({ backing: backing.name, size, cause: new Error(fault) })
+}
+
+/** What is wrong with memory that a backing has given, which is the user's own and may be anything. */
+const faultOf = (memory: Partial<ArenaMemory> | undefined, size: number): string | undefined => {
+  const view = memory?.view
+  // By its name, which is the same for those of other realms.
+  if (!ArrayBuffer.isView(view) || view[Symbol.toStringTag] !== "Uint8Array") return "it has no view of bytes"
+  const { byteLength, byteOffset } = view
   if (byteLength < size || byteOffset % 16 !== 0) {
-    memory.destroy()
-    const cause = new Error(`its view has ${byteLength} bytes and starts at ${byteOffset}, not a multiple of 16`)
-    throw new BackingFailed({ backing: backing.name, size, cause })
+    return `its view has ${byteLength} bytes and starts at ${byteOffset}, not a multiple of 16`
   }
-  return memory
+  const steps = ["commit", "release", "destroy"] as const
+  const missing = steps.filter((step) => typeof memory?.[step] !== "function")
+  return missing.length === 0 ? undefined : `it has no function ${missing.join(", ")}`
 }
 
 const attempt = <A>(backing: ArenaBacking, size: number, f: () => A): A => {

@@ -26,7 +26,7 @@ export class Lending<M extends ArenaMemory> {
     this.#leases = new SynchronousLeases.SynchronousLeases(admission)
     if (!options.chains) return
     this.#source = {
-      take: () => this.#checkOutToChain()?.chunk,
+      take: () => this.#checkOutToChain()?.chain(),
       giveBack: (chunk) => this.#end(this.#owners.get(chunk)!)
     }
   }
@@ -67,7 +67,8 @@ export class Lending<M extends ArenaMemory> {
   giveBack(arena: BumpArena): void {
     if (!isBumpArena(arena)) throw this.#misuse("arena", `${show(arena)} is no arena to give back`)
     const own = arena as unknown as Arena<M>
-    if (own.lease === undefined || !this.#leases.owns(own.lease)) throw this.#misuse(arena.name, this.#rule(own))
+    const isCheckedOut = own.lease !== undefined && own.state !== "chained" && this.#leases.owns(own.lease)
+    if (!isCheckedOut) throw this.#misuse(arena.name, this.#rule(own))
     this.#end(own)
   }
 
@@ -80,7 +81,7 @@ export class Lending<M extends ArenaMemory> {
   #rule(arena: Arena<M>): string {
     if (!this.#made.has(arena)) return "it is not one of this pool's"
     if (arena.state === "open") return "it was taken by an effect, which gives it back by itself"
-    return arena.state === "idle" ? "it was given back already" : "it is destroyed"
+    return arena.state === "destroyed" ? "it is destroyed" : "it was given back already"
   }
 
   #misuse(arena: string, rule: string): ArenaMisuse {

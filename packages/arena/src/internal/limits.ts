@@ -11,7 +11,11 @@ export const MAX_SIZE = 2 ** 31 - MAX_ALIGNMENT
 export const DEFAULT_ALIGNMENT = 8
 
 export const isAlignment = (align: number): boolean =>
-  (align | 0) === align && align > 0 && align <= MAX_ALIGNMENT && (align & (align - 1)) === 0
+  typeof align === "number" &&
+  (align | 0) === align &&
+  align > 0 &&
+  align <= MAX_ALIGNMENT &&
+  (align & (align - 1)) === 0
 
 export const isSize = (size: number): boolean => Number.isSafeInteger(size) && size >= 0
 

@@ -51,6 +51,12 @@ export class ArenaStore<M extends ArenaMemory> extends SynchronousStore.Synchron
     this.#mostUsed = Math.max(this.#mostUsed, arena.mostUsed)
   }
 
+  override resized(): void {
+    super.resized()
+    // Those that were to be kept until now may be overdue.
+    if (this.options.idleTimeToLive !== Infinity) this.#housekeeping.set(this.admission.clock.now())
+  }
+
   override shutdown(): void {
     this.#housekeeping.clear()
     super.shutdown()
@@ -99,7 +105,7 @@ export class ArenaStore<M extends ArenaMemory> extends SynchronousStore.Synchron
     } catch (error) {
       // Nobody knows what is left of its memory.
       this.failed("reset", item, Cause.die(error))
-      this.end(item, "resetFailed")
+      if (item.state !== "destroyed") this.end(item, "resetFailed")
     }
   }
 

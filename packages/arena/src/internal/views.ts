@@ -3,7 +3,7 @@ import type { ArenaMemory } from "../ArenaBacking.ts"
 import { BackingFailed } from "../ArenaError.ts"
 import type { Arena } from "./arena.ts"
 import type { ViewClass } from "./chunk.ts"
-import { show } from "./limits.ts"
+import { isSize, show } from "./limits.ts"
 import { utf8 } from "./platform.ts"
 
 type Inner = Arena<ArenaMemory>
@@ -43,7 +43,10 @@ export const allocBytes = (arena: Inner, length: number, align: number): Uint8Ar
 export const allocArray = <A>(arena: Inner, array: ArrayClass<A>, length: number): A => {
   const width = elementSize(arena, array)
   arena.requireSize("a length", length)
-  return arena.viewAt(array, allocOrThrow(arena, length * width, width), length) as A
+  const size = length * width
+  // More than can be counted is more than there is.
+  if (!isSize(size)) throw arena.exhausted(size)
+  return arena.viewAt(array, allocOrThrow(arena, size, width), length) as A
 }
 
 export const allocDataView = (arena: Inner, length: number, align: number): DataView<ArrayBufferLike> =>
