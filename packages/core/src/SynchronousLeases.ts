@@ -8,6 +8,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { Admission } from "./Admission.ts"
+import { atCallSite } from "./internal/callSite.ts"
 import { Lease, Request } from "./Lease.ts"
 
 /**
@@ -44,6 +45,12 @@ export class SynchronousLeases<A, E, L extends Lease<A> = Lease<A>> {
     const exit = Effect.runSyncExit(this.#admission.refuse(lease) as Effect.Effect<never, unknown>)
     this.#keep(lease)
     throw Exit.isFailure(exit) ? Cause.squash(exit.cause) : new Error("BUG: a lease was refused for no reason")
+  }
+
+  /** As {@link take}, for who has another lease: where that was taken, this one is said to have been taken too. */
+  takeFor(other: Lease<any>): L {
+    const { site } = other.request
+    return site === undefined ? this.take() : atCallSite(site, () => this.take())
   }
 
   /** As {@link take}; `undefined` if there is none now. */

@@ -79,6 +79,20 @@ describe("leases in plain code", () => {
     })
   )
 
+  it.effect("taken for who has another are said to have been taken where that was", () =>
+    Effect.gen(function* () {
+      const { leases, pool } = yield* openLeases({ max: 4 })
+      const untracked = leases.take()
+      assert.isUndefined(leases.takeFor(untracked).request.callSite)
+      pool.admission.trackCallSites()
+      const lease = leases.take()
+      const other = leases.takeFor(lease)
+      assert.notStrictEqual(other, lease)
+      assert.include(lease.request.callSite, "synchronousLeases.test")
+      assert.strictEqual(other.request.callSite, lease.request.callSite)
+    })
+  )
+
   it.effect("know where they were taken while somebody wants to know", () =>
     Effect.gen(function* () {
       const { leases, pool } = yield* openLeases({ max: 2 })
