@@ -105,6 +105,11 @@ const MAX_PAGES = 65_536
 /** For backings that return no pages: what is not released needs no commit. */
 const nothing = (): void => {}
 
+/** Frees a buffer, unless somebody has transferred it already. */
+const end = (buffer: ArrayBuffer): void => {
+  if (!buffer.detached) buffer.transfer(0)
+}
+
 /**
  * Plain `ArrayBuffer`s: the fastest to read and write.
  *
@@ -123,7 +128,7 @@ export const heap: ArenaBacking = {
   isShared: false,
   reserve: (size) => {
     const view = new Uint8Array(size)
-    return { view, commit: nothing, release: nothing, destroy: () => void view.buffer.transfer(0) }
+    return { view, commit: nothing, release: nothing, destroy: () => end(view.buffer) }
   }
 }
 
@@ -151,7 +156,7 @@ export const resizable: ArenaBacking = {
       view: new Uint8Array(buffer, 0, size),
       commit: () => buffer.resize(size),
       release: () => buffer.resize(0),
-      destroy: () => void buffer.transfer(0)
+      destroy: () => end(buffer)
     }
   }
 }

@@ -1,3 +1,4 @@
+import { runInNewContext } from "node:vm"
 import { describe, expect, it } from "@effect/vitest"
 import { ArenaBacking, ArenaError, BumpArena } from "@effect-pools/arena"
 import { carved, counted, everyBacking } from "./support.ts"
@@ -364,9 +365,8 @@ describe("a synchronous scope", () => {
 
   it("refuses a body that goes on", () => {
     using arena = arenaOf(100)
-    // As promises of other libraries are.
-    const later: unknown = Object.fromEntries([["then", (resolve: () => void) => resolve()]])
-    for (const body of [() => Promise.resolve(), () => later]) {
+    const ofAnotherRealm: unknown = runInNewContext("Promise.resolve()")
+    for (const body of [() => Promise.resolve(), () => ofAnotherRealm]) {
       expect(() => BumpArena.scopeUnsafe(arena, body)).toThrow(/must be done when it returns/)
     }
   })

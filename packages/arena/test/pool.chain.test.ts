@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
+import * as TestClock from "effect/testing/TestClock"
 import { counted, everyBacking } from "./support.ts"
 
 const SIZE = 1000
@@ -143,6 +144,22 @@ describe("an arena that chains", () => {
         expect(yield* ArenaPool.stats(pool)).toMatchObject({ acquired: 3, released: 3, size: 0 })
       }
     })
+  )
+
+  it.effect("is reported with what it has chained when it is held for too long: all of it was taken in one place", () =>
+    Effect.gen(function* () {
+      const { pool } = yield* open({ leakDetection: "1 minute" })
+      const places: Array<string | undefined> = []
+      pool.admission.observer.listen((event) => {
+        if (event._tag === "LeaseOverdue") places.push(event.takenAt)
+      })
+      fill(ArenaPool.checkoutUnsafe(pool), 3)
+      yield* ArenaPool.get(pool).pipe(Effect.map((arena) => fill(arena, 2)))
+      yield* TestClock.adjust("1 minute")
+      expect(places.length).toBe(5)
+      expect(new Set(places).size).toBe(2)
+      for (const place of places) expect(place).toContain("pool.chain.test")
+    }).pipe(Effect.scoped)
   )
 
   it.effect("has others' memory for itself: whoever had them before is refused as if they lay idle", () =>

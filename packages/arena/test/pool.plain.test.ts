@@ -143,6 +143,31 @@ describe("an arena that plain code checks out", () => {
     })
   )
 
+  it.effect("is whole, also where the last one who had it, or has kept a view, has transferred its memory", () =>
+    Effect.gen(function* () {
+      for (const backing of ["heap", "resizable"] as const) {
+        for (const when of ["in use", "idle", "just ended"] as const) {
+          const pool = yield* ArenaPool.make({ size: SIZE, closeGrace: 0, backing })
+          const failures: Array<unknown> = []
+          pool.admission.observer.listen((event) => {
+            if (event._tag === "BackgroundFailure") failures.push(event.during)
+          })
+          const arena = ArenaPool.checkoutUnsafe(pool)
+          const { view } = arena.memory
+          const transfer = () => structuredClone(0, { transfer: [view.buffer as ArrayBuffer] })
+          BumpArena.allocUnsafe(arena, 10)
+          if (when !== "idle") transfer()
+          if (when === "just ended") yield* ArenaPool.invalidate(pool, arena)
+          ArenaPool.giveBackUnsafe(pool, arena)
+          if (when === "idle") transfer()
+          const other = ArenaPool.checkoutUnsafe(pool)
+          expect([arena.state, BumpArena.allocBytesUnsafe(other, SIZE).length]).toEqual(["destroyed", SIZE])
+          expect(failures).toEqual(when === "just ended" ? [] : ["validate"])
+        }
+      }
+    })
+  )
+
   it.effect("is reported with the place that took it when it is held for too long", () =>
     Effect.gen(function* () {
       const pool = yield* ArenaPool.make({ size: SIZE, closeGrace: 0, leakDetection: "1 minute" })

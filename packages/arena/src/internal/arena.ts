@@ -12,7 +12,7 @@ export const TypeId = "~@effect-pools/arena/BumpArena"
 /** Where an arena that chains gets more memory, and gives it back. */
 export interface ChunkSource<M extends ArenaMemory> {
   /** A chunk of the arena's own size, committed; `undefined` where there is none to be had. */
-  readonly take: () => Chunk<M> | undefined
+  readonly take: (arena: Arena<M>) => Chunk<M> | undefined
   readonly giveBack: (chunk: Chunk<M>) => void
 }
 
@@ -261,6 +261,7 @@ export class Arena<M extends ArenaMemory = ArenaMemory> {
   resume(): void {
     this.#requireIdle()
     this.chunk.commit()
+    this.chunk.requireWhole()
     this.#requireIdle()
     this.#become("open")
   }
@@ -363,7 +364,7 @@ export class Arena<M extends ArenaMemory = ArenaMemory> {
     if (this.#source === undefined || size > this.#size) return false
     const next = this.#current + 1
     if (next === this.#chunks.length) {
-      const chunk = (next + 1) * this.#stride > MAX_SIZE ? undefined : this.#source.take()
+      const chunk = (next + 1) * this.#stride > MAX_SIZE ? undefined : this.#source.take(this)
       if (chunk === undefined) return false
       if (this.state !== "open" || this.#current + 1 !== next || this.#chunks.length !== next) {
         // Where it came from, the arena was used: things are to be looked at anew.

@@ -83,6 +83,11 @@ export class Chunk<M extends ArenaMemory = ArenaMemory> {
     if (this.isReleased || this.#isReleasing) this.#commitReleased()
   }
 
+  /** Whoever has a view can transfer the memory to another thread, with `postMessage`, or resize it. */
+  requireWhole(): void {
+    if (this.memory.view.byteLength < this.size) throw new Error("its memory was transferred or resized by somebody")
+  }
+
   /** A function of its own: one that makes a closure allocates for it also when it goes another way. */
   #commitReleased(): void {
     attempt(this.backing, this.size, () => {

@@ -1,4 +1,4 @@
-import { type Admission, PoolError, SynchronousLeases } from "@effect-pools/core"
+import { type Admission, type Lease, PoolError, SynchronousLeases } from "@effect-pools/core"
 import type { ArenaMemory } from "../ArenaBacking.ts"
 import { ArenaMisuse, type BackingFailed } from "../ArenaError.ts"
 import { type BumpArena, isBumpArena } from "../BumpArena.ts"
@@ -26,7 +26,7 @@ export class Lending<M extends ArenaMemory> {
     this.#leases = new SynchronousLeases.SynchronousLeases(admission)
     if (!options.chains) return
     this.#source = {
-      take: () => this.#checkOutToChain()?.chain(),
+      take: (arena) => this.#checkOutFor(arena)?.chain(),
       giveBack: (chunk) => this.#end(this.#owners.get(chunk)!)
     }
   }
@@ -48,19 +48,30 @@ export class Lending<M extends ArenaMemory> {
 
   /** Throws why there is none. */
   checkOut(): Arena<M> {
-    const lease = this.#leases.take()
+    return this.#lend(this.#leases.take())
+  }
+
+  #lend(lease: Lease.Lease<BumpArena<M>>): Arena<M> {
     const arena = lease.entry!.value as Arena<M>
     arena.lease = lease
     return arena
   }
 
-  #checkOutToChain(): Arena<M> | undefined {
+  #checkOutFor(arena: Arena<M>): Arena<M> | undefined {
     try {
-      return this.checkOut()
+      const other = this.#admission.tracksCallSites ? this.#leaseOn(arena) : undefined
+      return this.#lend(other === undefined ? this.#leases.take() : this.#leases.takeFor(other))
     } catch (error) {
       if (error instanceof PoolError.PoolError) return undefined
       throw error
     }
+  }
+
+  #leaseOn(arena: Arena<M>): Lease.Lease<BumpArena<M>> | undefined {
+    for (const lease of this.#admission.store.leases()) {
+      if (lease.entry?.value === (arena as unknown as BumpArena<M>)) return lease
+    }
+    return undefined
   }
 
   /** Throws `ArenaMisuse` for what plain code has not checked out of this pool. */
