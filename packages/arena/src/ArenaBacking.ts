@@ -24,7 +24,9 @@ import { makeWasmMemory, type WasmMemory } from "./internal/platform.ts"
  *
  * **Details**
  *
- * Whoever writes one promises that new memory reads as zero, and so does memory that was released and committed again.
+ * Whoever writes one promises that new memory reads as zero, and so does memory that was released and committed again. It may
+ * throw, and may use pools and arenas, those that are just using it included: an arena whose pages are being returned, or
+ * which is just being emptied, is then not to be had.
  *
  * @category models
  * @since 0.1.0

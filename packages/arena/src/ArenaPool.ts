@@ -243,6 +243,11 @@ export const checkoutUnsafe = <M extends ArenaMemory>(self: ArenaPool<M>): BumpA
  * Gives back what {@link checkoutUnsafe} has taken. Throws `ArenaMisuse`, and changes nothing, for an arena that is not
  * this pool's, was given back already, or was taken by {@link use} or {@link get}.
  *
+ * **Gotchas**
+ *
+ * An arena that was given back already, and was checked out by somebody since, is the same object: giving it back once more
+ * takes it from them. `using` gives back exactly once.
+ *
  * @category synchronous
  * @since 0.1.0
  */
@@ -314,7 +319,8 @@ export const trim: {
  * **Details**
  *
  * The address ranges stay. Pages come back, as zeroes, when an arena is used again. Arenas whose pages are gone already, or
- * were never used, cost nothing. With a backing that cannot return pages it does nothing.
+ * were never used, cost nothing. With a backing that cannot return pages it does nothing. An arena in which nothing was
+ * allocated counts as not used, also if somebody has written to its memory.
  *
  * @category administration
  * @since 0.1.0
