@@ -119,7 +119,7 @@ const load = Effect.gen(function* () {
     until: (keys) => keys.length === 0
   })
   assert.deepStrictEqual(
-    (yield* ConnectionPoolMap.keys(map)).toSorted((one, other) => one.localeCompare(other)),
+    (yield* ConnectionPoolMap.keys(map)).toSorted((one, other) => one - other),
     busy
   )
   yield* Fiber.interrupt(going)
