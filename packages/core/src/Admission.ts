@@ -230,7 +230,7 @@ export class Admission<A, out E = unknown> {
   leave(lease: Lease<A>): void {
     this.#dequeue(lease.waiter!)
     this.#waitEnded(lease, "interrupted")
-    this.#unqueued()
+    this.#left()
   }
 
   /** Hands an item that is counted as used to the first waiter; `false` if nobody may have it. */
@@ -256,6 +256,12 @@ export class Admission<A, out E = unknown> {
   #unqueued(): void {
     this.store.counted?.()
     if (this.permits?.isInLine === true) this.replenish()
+  }
+
+  /** One less waits, and has got nothing. */
+  #left(): void {
+    if (this.waiters.isUneven === true) this.serve()
+    else this.#unqueued()
   }
 
   /** To be called by the store when an item has come to lie idle: for those who wait here or, under a budget, elsewhere. */
@@ -486,7 +492,9 @@ export class Admission<A, out E = unknown> {
   #enqueue(lease: Lease<A>, timeout: number, resume: (effect: Effect.Effect<any, any, any>) => void): void {
     const now = this.clock.exact()
     const { isOptional, options } = lease.request
-    const waiter = new Waiter(lease, options?.priority ?? 0, now + timeout, resume)
+    // One that asks again does so until the same moment.
+    const deadline = lease.waiter?.deadline ?? now + timeout
+    const waiter = new Waiter(lease, options?.priority ?? 0, deadline, resume)
     lease.state = "waiting"
     lease.since = now
     lease.waiter = waiter
@@ -554,7 +562,7 @@ export class Admission<A, out E = unknown> {
     lease.state = "ended"
     this.#waitEnded(lease, outcome)
     wake(waiter, answer)
-    this.#unqueued()
+    this.#left()
   }
 
   #waitEnded(lease: Lease<A>, outcome: WaitOutcome): void {

@@ -166,7 +166,7 @@ export class Lease<A> {
   /** When the present state began, in milliseconds of the pool's clock. */
   since: number
   fiber: Fiber.Fiber<unknown, unknown> | undefined
-  /** Its place in the queue while it waits. */
+  /** Its place in the queue while it waits, and until it goes on. */
   waiter: Waiter<A> | undefined
   /** While held: the other leases on the same item. */
   previous: Lease<A> | undefined
@@ -191,6 +191,7 @@ export class Lease<A> {
     const admission = this.request.admission
     if (this.state !== "new") {
       if (this.state !== "held") return Effect.interrupt
+      this.waiter = undefined
       // What it was given may have been taken from it before it went on.
       return admission.hasGivenUp ? admission.refuse(this) : this.run()
     }
@@ -215,6 +216,16 @@ export class Lease<A> {
     this.state = "ended"
     if (state === "held") this.request.admission.giveBack(this, exit)
     else if (state === "waiting") this.request.admission.leave(this)
+  }
+
+  /**
+   * Ends the lease before its holder does: the item is taken away. One that was served and has not gone on since asks
+   * again.
+   */
+  revoke(): void {
+    const hasGoneOn = this.waiter === undefined
+    this.end(Exit.void)
+    if (!hasGoneOn) this.state = "new"
   }
 }
 

@@ -88,19 +88,22 @@ const inPhase = {
 }
 
 /**
- * The pool is at capacity and the call does not wait.
+ * The pool is at capacity and the call does not wait; or, as `needs` says, it asks for more than `max`, for which it would
+ * wait in vain.
  *
  * @category errors
  * @since 0.1.0
  */
 export class Exhausted extends Schema.TaggedError<Exhausted>("effect-pools/PoolError/Exhausted")("Exhausted", {
   pool: Schema.String,
-  max: Schema.Number
+  max: Schema.Number,
+  needs: Schema.optional(Schema.Number)
 }) {
   get isRetryable(): boolean {
     return true
   }
   override get message(): string {
+    if (this.needs !== undefined) return `Pool "${this.pool}" has ${this.max} places, and the call needs ${this.needs}`
     return `Pool "${this.pool}" has no item to hand out at once (max ${this.max}) and the call does not wait`
   }
 }

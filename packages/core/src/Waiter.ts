@@ -20,6 +20,8 @@ export interface Line<A> extends Iterable<Waiter<A>> {
   readonly size: number
   /** How many of them something could be done for; or of those who speak for them, so that 0 says that there is nobody. */
   readonly ready: number
+  /** Whether some may need more than others, so that there may be enough for those behind when one leaves. Default: no. */
+  readonly isUneven?: boolean
   /** Who of those is next. */
   first(): Waiter<A> | undefined
   add(waiter: Waiter<A>): void

@@ -226,8 +226,10 @@ export const useIfAvailable: {
  *
  * **Details**
  *
- * Its holder may do so, for which putting it back does nothing then; the next caller has it allocated anew. Anybody else
- * should rather use {@link scheduleRelease}: this takes it away from its holder.
+ * Its holder may do so, for which the lease ends here, and putting it back does nothing then; the next caller has it
+ * allocated anew. Anybody else should rather use {@link scheduleRelease}: this takes it away from its holder.
+ *
+ * One that goes on already is joined. If that has been given up after `releaseTimeout`, this fails at once.
  *
  * @category releasing
  * @since 0.1.0
@@ -243,6 +245,7 @@ export const release = <A, E>(self: Resource<A, E>): Effect.Effect<void, Release
       )
     if (holding.state === "released") return resume(Effect.void)
     if (holding.state === "allocating") return fail("allocating")
+    if (holding.state === "overdue") return fail("timeout")
     const forget = pool.store.release(holding, (exit) => {
       if (exit === undefined) fail("timeout")
       else if (Exit.isFailure(exit)) fail("failed", Cause.squash(exit.cause))
@@ -280,13 +283,14 @@ const request = (
   options: GetOptions | undefined
 ): Effect.Effect<any, any, any> => {
   if (options === undefined) return new ResourceRequest(pool.admission, holding, body, undefined, false, false) as never
-  const { wait = true, ...others } = options
+  const { wait = true, ...others }: GetOptions = Object(options)
   if (typeof wait !== "boolean") {
     return InvalidOptions.check(() => new InvalidOptions.Checks(pool.name).refuse("wait", wait, "must be a boolean"))
   }
   return Pool.withChecked(
     pool,
-    others,
+    // What is no options at all is for the check to refuse.
+    typeof options !== "object" || options === null || Array.isArray(options) ? options : others,
     (checked: Lease.AcquireOptions) =>
       new ResourceRequest(pool.admission, holding, body, checked, false, !wait) as never
   )

@@ -3,6 +3,11 @@ export interface Placed {
   place: number
 }
 
+interface Candidate<T> extends Placed {
+  readonly member: T
+  readonly at: number
+}
+
 /** A binary heap whose members can leave or move from any place. */
 export class Heap<T extends Placed> {
   readonly #members: Array<T> = []
@@ -18,6 +23,23 @@ export class Heap<T extends Placed> {
 
   get first(): T | undefined {
     return this.#members[0]
+  }
+
+  /** Its members in order. It must not change meanwhile. */
+  *inOrder(): Generator<T, void> {
+    const { first } = this
+    if (first === undefined) return
+    // Nobody comes before the one above it: those below whoever was last are who may be next.
+    const next = new Heap<Candidate<T>>((one, other) => this.#precedes(one.member, other.member))
+    next.add({ member: first, at: 0, place: -1 })
+    for (let candidate = next.first; candidate !== undefined; candidate = next.first) {
+      next.remove(candidate)
+      yield candidate.member
+      for (const at of [2 * candidate.at + 1, 2 * candidate.at + 2]) {
+        const member = this.#members[at]
+        if (member !== undefined) next.add({ member, at, place: -1 })
+      }
+    }
   }
 
   add(member: T): void {

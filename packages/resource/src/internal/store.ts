@@ -3,6 +3,7 @@ import {
   Lease,
   LinkedList,
   Observer,
+  PoolError,
   type PoolEvent,
   type PoolStats,
   type Store,
@@ -44,7 +45,8 @@ class Allocation implements Lease.Entry<any>, Supply.Ending, LinkedList.Linked<A
   }
 }
 
-type State = "released" | "allocating" | "idle" | "used" | "releasing"
+/** `overdue` is being released still, when that has been given up. */
+type State = "released" | "allocating" | "idle" | "used" | "releasing" | "overdue"
 
 /** One resource, as its pool sees it. */
 export class Holding extends Place {
@@ -59,7 +61,7 @@ export class Holding extends Place {
   watchers: Set<(exit: Exit.Exit<unknown, unknown> | undefined) => void> | undefined = undefined
 
   constructor({ name, weight }: CheckedResource, allocate: Effect.Effect<unknown, unknown, Scope.Scope>) {
-    super()
+    super(weight)
     this.name = name
     this.weight = weight
     this.allocate = allocate
@@ -112,11 +114,14 @@ export class ResourceStore implements Store.Store<any, any> {
     this.#line = line
     this.#supply = new Supply.Supply(admission, { ...options, acquire: Effect.die("BUG: which resource?") })
     this.#returning = new Underway.Underway(admission, Supply.PATIENCE, () => admission.serve())
+    // Under a budget, room in this pool alone is of no use.
+    line.room = () => (admission.permits === undefined ? admission.max - this.#taken + this.#returning.expected : 0)
   }
 
   #set(resource: Holding, state: State): void {
     resource.state = state
     resource.isFree = state === "idle" || state === "released"
+    resource.needs = state === "idle" ? 0 : resource.weight
     this.#line.changed(resource)
   }
 
@@ -161,27 +166,54 @@ export class ResourceStore implements Store.Store<any, any> {
   // Allocating -------------------------------------------------------------------------------------------------------
 
   replenish(): void {
-    const admission = this.#admission
-    if (admission.lifecycle !== "open") return
-    for (let first = this.#line.first(); first !== undefined; first = this.#line.first()) {
-      const resource = resourceOf(first.lease)!
-      // Those before this one have been seen to, so that it is its turn.
-      if (resource.state === "idle") return admission.serve()
-      if (!this.#makeRoom(resource)) return
-      // What was released for it may have changed who is next.
-      if (this.#line.first() !== first || resource.state !== "released") continue
-      if (!admission.claim("line", resource.weight)) return this.#giveUpOwn()
-      this.#allocate(resource)
-    }
+    while (this.#admission.lifecycle === "open" && this.#advance());
   }
 
-  /** Has idle resources released until there is a place for this one; whether there is now. */
-  #makeRoom(resource: Holding): boolean {
-    const { max } = this.#admission
-    while (this.#idle.head !== undefined && this.#taken + resource.weight - this.#returning.expected > max) {
-      this.#release(this.#idle.head, "reclaimed")
+  /** Does one thing for those in line; whether there may be more to do. */
+  #advance(): boolean {
+    const admission = this.#admission
+    const first = this.#line.first()
+    if (first === undefined) return false
+    const resource = resourceOf(first.lease)!
+    if (resource.state === "released" && this.#taken + resource.weight <= admission.max) {
+      const mayAllocate = admission.claim("line", resource.weight)
+      if (mayAllocate) this.#allocate(resource)
+      else this.#giveUpOwn()
+      return mayAllocate
     }
-    return this.#taken + resource.weight <= max
+    if (resource.state === "idle") {
+      // Sees to the rest as well.
+      admission.serve()
+      return false
+    }
+    if (this.#idle.head === undefined) return false
+    return this.#line.takeable === 0 ? this.#makeRoom() : this.#passOn()
+  }
+
+  /** Has an idle resource released if there are too few places for those in line. */
+  #makeRoom(): boolean {
+    if (this.#taken - this.#returning.expected + this.#line.wanted <= this.#admission.max) return false
+    this.#release(this.#idle.head!, "reclaimed")
+    return true
+  }
+
+  /** The same where idle resources are waited for: one goes to its caller if all before that are provided for. */
+  #passOn(): boolean {
+    const admission = this.#admission
+    let room = admission.max - this.#taken + this.#returning.expected
+    for (const waiter of this.#line.inOrder()) {
+      const resource = resourceOf(waiter.lease)!
+      if (resource.state === "idle") {
+        if (admission.permits !== undefined) continue
+        const now = admission.clock.now()
+        return admission.offer(this.take(now, waiter.lease)!, now, waiter)
+      }
+      room -= resource.weight
+      if (room >= 0) continue
+      this.#release(this.#idle.head!, "reclaimed")
+      return true
+    }
+    return false
   }
 
   /** The budget asks others for idle items, and nobody for its own. */
@@ -247,13 +279,15 @@ export class ResourceStore implements Store.Store<any, any> {
 
   #release(allocation: Allocation, reason: PoolEvent.DestroyReason): void {
     const { resource } = allocation
+    this.#allocations.delete(allocation)
+    // To its holder it is as if he had put it back.
+    if (reason === "released") allocation.holder?.revoke()
     if (allocation.list === undefined) this.#admission.used--
     else {
       this.#idle.remove(allocation)
       this.#idlePlaces -= allocation.places
       this.#admission.idle--
     }
-    this.#allocations.delete(allocation)
     resource.allocation = undefined
     this.#set(resource, "releasing")
     this.#leaving += resource.weight
@@ -263,6 +297,7 @@ export class ResourceStore implements Store.Store<any, any> {
         returned()
         this.#leaving -= resource.weight
         this.#taken -= resource.weight
+        if (exit === undefined) this.#set(resource, "overdue")
         const { watchers } = resource
         resource.watchers = undefined
         if (watchers !== undefined) for (const watcher of watchers) watcher(exit)
@@ -307,7 +342,7 @@ export class ResourceStore implements Store.Store<any, any> {
     }
     for (const { lease } of Array.from(admission.waiters)) {
       if (lease.state === "waiting" && resourceOf(lease)!.weight > admission.max) {
-        admission.fail(lease, admission.exhausted())
+        admission.fail(lease, this.#tooHeavy(resourceOf(lease)!))
       }
     }
   }
@@ -350,8 +385,16 @@ export class ResourceStore implements Store.Store<any, any> {
     if (resource === undefined) {
       return Effect.die(new TypeError(`Pool "${admission.name}" hands out its resources: use one of those`))
     }
+    if (resource.weight > admission.max) return this.#tooHeavy(resource)
     const isHasty = (lease.request as ResourceRequest).isHasty && !this.#isWithinReach(resource)
-    return isHasty || resource.weight > admission.max ? admission.exhausted() : undefined
+    return isHasty ? admission.exhausted() : undefined
+  }
+
+  /** It would wait in vain, whatever the pool does. */
+  #tooHeavy({ weight }: Holding): Effect.Effect<never, PoolError.PoolError> {
+    const { max, name, observer } = this.#admission
+    observer.exhausted++
+    return Effect.fail(PoolError.make(() => new PoolError.Exhausted({ pool: name, max, needs: weight })))
   }
 
   /** Whether this resource can be had, or allocated, without waiting for any other holder. */
@@ -359,7 +402,7 @@ export class ResourceStore implements Store.Store<any, any> {
     const { lifecycle, max, permits } = this.#admission
     if (lifecycle !== "open" || this.#line.ready > 0 || resource.waiters.size > 0) return false
     if (resource.state !== "released") return resource.state === "idle"
-    if (this.#taken - this.#leaving - this.#idlePlaces + resource.weight > max) return false
+    if (this.#taken - this.#leaving - this.#idlePlaces + this.#line.wanted + resource.weight > max) return false
     return permits === undefined || this.#idle.size > 0 || permits.isWithinReach(resource.weight)
   }
 
@@ -368,7 +411,7 @@ export class ResourceStore implements Store.Store<any, any> {
     const resource = resourceOf(lease)!
     const { creating, lifecycle, max } = this.#admission
     if (lifecycle !== "open" || creating > 0 || this.#line.ready > 0 || resource.state !== "released") return
-    if (this.#taken + resource.weight > max) return
+    if (this.#taken + this.#line.wanted + resource.weight > max) return
     if (this.#admission.claim("now", resource.weight)) this.#allocate(resource)
   }
 
@@ -382,7 +425,7 @@ export class ResourceStore implements Store.Store<any, any> {
     const { allocation, name, state } = resourceOf(lease)!
     const { lifecycle } = this.#admission
     const phase =
-      state === "used" || state === "releasing"
+      state === "used" || state === "releasing" || state === "overdue"
         ? "put"
         : state === "allocating"
           ? "create"
