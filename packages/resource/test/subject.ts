@@ -1,4 +1,4 @@
-import { InvalidOptions, type Pool } from "@effect-pools/core"
+import { InvalidOptions } from "@effect-pools/core"
 import { Resource, ResourcePool } from "@effect-pools/resource"
 import { type Gates, Subject } from "@effect-pools/testing"
 import * as Effect from "effect/Effect"
@@ -11,6 +11,8 @@ type GatedResource = Resource.Resource<Gates.Item, Gates.GateFailure>
  */
 class Cast {
   readonly #all: Array<GatedResource> = []
+  /** What callers have picked and not asked for yet. */
+  readonly #picked = new Set<GatedResource>()
   readonly #pool: ResourcePool.ResourcePool
   readonly #gates: Gates.Gates
 
@@ -19,24 +21,40 @@ class Cast {
     this.#gates = gates
   }
 
-  readonly pick: Effect.Effect<GatedResource, InvalidOptions.InvalidOptions> = Effect.suspend(() => {
-    const free = this.#all.filter(({ holding }) => holding.waiters.size === 0)
+  /** Has a caller have a resource of his own: `then` is told how to say that he has it. */
+  readonly pick = <B, E, R>(
+    then: (resource: GatedResource, has: () => void) => Effect.Effect<B, E, R>
+  ): Effect.Effect<B, E | InvalidOptions.InvalidOptions, R> =>
+    Effect.suspend(() => {
+      let picked: GatedResource | undefined
+      const has = () => void (picked !== undefined && this.#picked.delete(picked))
+      const pick = (resource: GatedResource): GatedResource => {
+        this.#picked.add((picked = resource))
+        return resource
+      }
+      const found = this.#find()
+      const resource =
+        found === undefined
+          ? Effect.map(ResourcePool.create(this.#pool, { allocate: this.#gates.make }), (made) => {
+              this.#all.push(made)
+              return pick(made)
+            })
+          : Effect.succeed(pick(found))
+      return Effect.onExitPrimitive(
+        Effect.flatMap(resource, (resource) => then(resource, has)),
+        has as never
+      )
+    })
+
+  #find(): GatedResource | undefined {
+    const free = this.#all.filter((it) => it.holding.waiters.size === 0 && !this.#picked.has(it))
     const idle = free.filter(({ holding }) => holding.state === "idle")
     const last = idle.sort((a, b) => b.holding.allocation!.idleSince - a.holding.allocation!.idleSince)[0]
-    const found = last ?? free.find(({ holding }) => holding.state === "released")
-    if (found !== undefined) return Effect.succeed(found)
-    return Effect.tap(ResourcePool.create(this.#pool, { allocate: this.#gates.make }), (resource) =>
-      Effect.sync(() => this.#all.push(resource))
-    )
-  })
+    return last ?? free.find(({ holding }) => holding.state === "released")
+  }
 }
 
 const casts = new WeakMap<object, Cast>()
-
-const picked = <B, E, R>(
-  pool: Pool.Pool<any, any>,
-  f: (resource: GatedResource) => Effect.Effect<B, E, R>
-): Effect.Effect<B, E | InvalidOptions.InvalidOptions, R> => Effect.flatMap(casts.get(pool)!.pick, f)
 
 /** The resource pool, for the suites of `testing`. */
 export const subject = Subject.make<Gates.Item>({
@@ -63,8 +81,15 @@ export const subject = Subject.make<Gates.Item>({
       })
     ),
   item: (item) => item,
-  get: (pool, options) => picked(pool, (resource) => Resource.get(resource, options)),
-  use: (pool, body, options) => picked(pool, (resource) => Resource.use(resource, body, options)),
+  get: (pool, options) => casts.get(pool)!.pick((resource) => Resource.get(resource, options)),
+  use: (pool, body, options) =>
+    casts.get(pool)!.pick((resource, has) => {
+      const having = (item: Gates.Item) => {
+        has()
+        return body(item)
+      }
+      return Resource.use(resource, having, options)
+    }),
   lacks: {
     minimum: "resources are allocated when somebody gets them",
     creationLimit: "as many resources are allocated as there are places",

@@ -1,0 +1,289 @@
+/** Callbacks that use the pool they belong to. */
+import { Resource, ResourcePool } from "@effect-pools/resource"
+import { describe, expect, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Scope from "effect/Scope"
+import { TestClock } from "effect/testing"
+import { counts, fork, open, outcome, type Probe, rest, settle, told, type World } from "./support.ts"
+
+/** A resource whose steps are what a test says. */
+const made = <E, E2>(
+  { pool }: World,
+  name: string,
+  steps: { readonly allocate?: Effect.Effect<unknown, E>; readonly release?: Effect.Effect<unknown, E2> }
+) =>
+  Effect.orDie(
+    ResourcePool.create(pool, {
+      name,
+      allocate: Effect.as(steps.allocate ?? Effect.void, name),
+      release: () => steps.release ?? Effect.void
+    })
+  )
+
+const use = (resource: Resource.Resource<string, unknown>) => Resource.use(resource, Effect.succeed)
+
+describe("allocate", () => {
+  it.effect("may use other resources of its pool", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 2 })
+      const a = yield* world.probe("a")
+      const b = yield* made(world, "b", { allocate: a.use() })
+      expect(yield* use(b)).toBe("b")
+      expect(counts(world)).toEqual({ ...rest, idle: 2, taken: 2 })
+    })
+  )
+
+  it.effect("that waits for a place which it has itself fails in time, and loses none", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 1, acquireTimeout: 100 })
+      const a = yield* world.probe("a")
+      const b = yield* made(world, "b", { allocate: a.use() })
+      const fiber = yield* fork(use(b))
+      yield* TestClock.adjust(100)
+      yield* settle
+      expect(outcome(fiber)).toBe("AcquireTimeout")
+      expect(counts(world)).toEqual(rest)
+      expect(yield* a.use()).toBe(1)
+    })
+  )
+
+  it.effect("that gets its own resource fails in time, and loses none", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 2, allocateTimeout: 100 })
+      let isFirst = true
+      const self: Resource.Resource<string, unknown> = yield* made(world, "self", {
+        allocate: Effect.suspend((): Effect.Effect<unknown, unknown> => {
+          if (!isFirst) return Effect.void
+          isFirst = false
+          return use(self)
+        })
+      })
+      const fiber = yield* fork(use(self))
+      yield* TestClock.adjust(100)
+      yield* settle
+      expect(outcome(fiber)).toBe("AcquireTimeout")
+      expect(yield* use(self)).toBe("self")
+      expect(counts(world)).toEqual({ ...rest, idle: 1, taken: 1 })
+    })
+  )
+
+  it.effect("is told that its own resource cannot be released now", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 1 })
+      const told: Array<unknown> = []
+      const self: Resource.Resource<string, unknown> = yield* made(world, "self", {
+        allocate: Effect.suspend(() => Effect.flip(Resource.release(self))).pipe(
+          Effect.map(({ reason }) => told.push(reason)),
+          Effect.andThen(Effect.suspend(() => Resource.scheduleRelease(self))),
+          Effect.orDie
+        )
+      })
+      expect(yield* use(self)).toBe("self")
+      expect(told).toEqual(["allocating"])
+      expect(counts(world)).toEqual(rest)
+    })
+  )
+
+  it.effect("may resize, suspend, resume and drain the pool", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 2 })
+      const { pool } = world
+      const a = yield* world.probe("a")
+      yield* a.use()
+      const resizing = yield* made(world, "resizing", { allocate: ResourcePool.resize(pool, { max: 1 }) })
+      const fiber = yield* fork(use(resizing))
+      yield* settle
+      expect(outcome(fiber)).toBe("resizing")
+      expect(counts(world)).toEqual({ ...rest, idle: 1, taken: 1 })
+      const suspending = yield* made(world, "suspending", { allocate: ResourcePool.suspend(pool) })
+      const suspended = yield* fork(use(suspending))
+      yield* settle
+      expect([outcome(suspended), pool.admission.lifecycle]).toEqual(["waiting", "suspended"])
+      yield* ResourcePool.resume(pool)
+      yield* settle
+      expect(outcome(suspended)).toBe("suspending")
+      const draining = yield* made(world, "draining", { allocate: Effect.ignore(ResourcePool.drain(pool)) })
+      const drained = yield* fork(Effect.exit(use(draining)))
+      yield* settle
+      expect(told((yield* Fiber.join(drained)) as Exit.Exit<unknown, unknown>)).toBe("Closed")
+      yield* TestClock.adjust("1 minute")
+      expect(counts(world)).toEqual(rest)
+      expect(pool.admission.hasEnded).toBe(true)
+    })
+  )
+
+  it.effect("may close the pool, which ends its caller with Closed", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 1 })
+      const a = yield* made(world, "a", { allocate: world.close })
+      const fiber = yield* fork(Effect.exit(use(a)))
+      yield* TestClock.adjust("1 minute")
+      expect(told(yield* Fiber.join(fiber))).toBe("Closed")
+      expect(counts(world)).toEqual(rest)
+      expect(world.pool.admission.hasEnded).toBe(true)
+    })
+  )
+})
+
+describe("release", () => {
+  it.effect("may use other resources of its pool", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 2 })
+      const a = yield* world.probe("a")
+      const b = yield* made(world, "b", { release: Effect.asVoid(Effect.orDie(a.use())) })
+      yield* use(b)
+      yield* Resource.release(b)
+      expect(counts(world)).toEqual({ ...rest, idle: 1, taken: 1 })
+    })
+  )
+
+  it.effect("that waits for the place which it has goes on when others have that, or its time is over", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 1, releaseTimeout: 100 })
+      const [a, c] = (yield* world.probes("a c")) as [Probe, Probe]
+      const b = yield* made(world, "b", { release: Effect.orDie(a.use()) })
+      yield* use(b)
+      const fiber = yield* fork(c.use())
+      yield* TestClock.adjust(100)
+      yield* settle
+      expect(outcome(fiber)).toBe(1)
+      expect(a.allocations).toBe(1)
+      expect(yield* use(b)).toBe("b")
+    })
+  )
+
+  it.effect("that releases its own resource is told when its time is over", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 1, releaseTimeout: 100 })
+      const reasons: Array<string> = []
+      const self: Resource.Resource<string, unknown> = yield* made(world, "self", {
+        release: Effect.suspend(() => Effect.flip(Resource.release(self))).pipe(
+          Effect.map(({ reason }) => reasons.push(reason)),
+          Effect.orDie
+        )
+      })
+      yield* use(self)
+      const fiber = yield* fork(Effect.flip(Resource.release(self)))
+      yield* TestClock.adjust(100)
+      yield* settle
+      expect(outcome(fiber)).toMatchObject({ reason: "timeout" })
+      expect(reasons).toEqual(["timeout"])
+      expect(yield* use(self)).toBe("self")
+    })
+  )
+
+  it.effect("that gets its own resource ends when its time is over, and the resource can be used again", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 1, releaseTimeout: 100, acquireTimeout: 500 })
+      let isFirst = true
+      const self: Resource.Resource<string, unknown> = yield* made(world, "self", {
+        release: Effect.suspend((): Effect.Effect<unknown, unknown> => {
+          if (!isFirst) return Effect.void
+          isFirst = false
+          return Effect.exit(use(self))
+        })
+      })
+      yield* use(self)
+      const fiber = yield* fork(Effect.flip(Resource.release(self)))
+      yield* TestClock.adjust(500)
+      yield* settle
+      expect(outcome(fiber)).toMatchObject({ reason: "timeout" })
+      expect(yield* use(self)).toBe("self")
+      expect(counts(world)).toEqual({ ...rest, idle: 1, taken: 1 })
+    })
+  )
+
+  it.effect("may release all the others, resize and close the pool", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 3 })
+      const { pool } = world
+      const [a, b] = (yield* world.probes("a b")) as [Probe, Probe]
+      const last = yield* made(world, "last", {
+        release: Effect.all([
+          Resource.release(a.resource),
+          Resource.scheduleRelease(b.resource),
+          ResourcePool.resize(pool, { max: 1 })
+        ])
+      })
+      for (const probe of [a, b]) yield* probe.use()
+      yield* use(last)
+      yield* Resource.release(last)
+      expect(counts(world)).toEqual(rest)
+      const closing = yield* made(world, "closing", { release: world.close })
+      yield* use(closing)
+      const fiber = yield* fork(Resource.release(closing))
+      yield* TestClock.adjust("1 minute")
+      expect(pool.admission.hasEnded).toBe(true)
+      expect(fiber.pollUnsafe()).toBeDefined()
+    })
+  )
+})
+
+describe("a body", () => {
+  it.effect("may use other resources, and its own not: it waits for itself, and is told so", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 2, acquireTimeout: 100 })
+      const [a, b] = (yield* world.probes("a b")) as [Probe, Probe]
+      const fiber = yield* fork(
+        Resource.use(a.resource, () =>
+          Effect.andThen(b.use(), Effect.flip(Resource.use(a.resource, () => Effect.void)))
+        )
+      )
+      yield* TestClock.adjust(100)
+      yield* settle
+      expect(outcome(fiber)).toMatchObject({
+        reason: { phase: "put", resource: "a", explanation: { heldByCaller: 1 } }
+      })
+      expect(world.logs).toEqual([expect.stringContaining('a fiber waits for "a", which it holds itself')])
+    })
+  )
+
+  it.effect("may release, schedule, invalidate, resize and close, all at once", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 2 })
+      const { pool } = world
+      const a = yield* world.probe("a")
+      yield* Resource.use(a.resource, (value) =>
+        Effect.all([
+          Resource.scheduleRelease(a.resource),
+          ResourcePool.invalidate(pool, value),
+          Resource.release(a.resource),
+          Resource.release(a.resource),
+          Resource.scheduleRelease(a.resource),
+          ResourcePool.invalidate(pool, value),
+          ResourcePool.resize(pool, { max: 1 })
+        ])
+      )
+      expect(counts(world)).toEqual(rest)
+      expect(a).toMatchObject({ allocations: 1, releases: 1 })
+      const fiber = yield* fork(Resource.use(a.resource, () => world.close))
+      yield* TestClock.adjust("1 minute")
+      expect(world.pool.admission.hasEnded).toBe(true)
+      expect(fiber.pollUnsafe()).toBeDefined()
+      expect(a).toMatchObject({ allocations: 2, releases: 2 })
+    })
+  )
+})
+
+describe("an invalidated resource", () => {
+  it.effect("is not handed out again: released now if it is idle, else when it is put back", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 2 })
+      const [a, b] = (yield* world.probes("a b")) as [Probe, Probe]
+      const value = yield* Effect.scoped(Resource.get(a.resource))
+      const scope = yield* Scope.make()
+      const held = yield* Scope.provide(Resource.get(b.resource), scope)
+      const next = yield* fork(b.use())
+      for (const it of [value, held, { of: a, generation: 1 }, undefined])
+        yield* ResourcePool.invalidate(world.pool, it)
+      expect([a.state, b.state]).toEqual(["away", "here"])
+      yield* Scope.close(scope, Exit.void)
+      yield* settle
+      expect(outcome(next)).toBe(2)
+      expect(yield* a.use()).toBe(2)
+      expect((yield* ResourcePool.stats(world.pool)).destroyed.invalidated).toBe(2)
+    })
+  )
+})
