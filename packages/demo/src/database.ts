@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import type { SqlError } from "effect/sql/SqlError"
-import { customers, products, rareProducts, rareStock, stock } from "./catalogue.ts"
+import { basePrice, customers, priceStep, products, rareProducts, rareStock, stock } from "./catalogue.ts"
 
 /**
  * Where the application's tables are, and who watches them.
@@ -75,7 +75,7 @@ const tables = [
   `create index on orders (placed_at)`,
   `insert into customers (id) select generate_series(1, ${customers})`,
   `insert into products (id, price, stocked, stock)
-    select id, 100 + id * 7, stocked, stocked
+    select id, ${basePrice} + id * ${priceStep}, stocked, stocked
     from generate_series(1, ${products}) id, lateral (
       select case when id <= ${rareProducts} then ${rareStock} else ${stock} end as stocked
     ) supply`

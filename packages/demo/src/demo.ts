@@ -69,17 +69,18 @@ export const demo = Effect.fnUntraced(function* (options: Options, isTerminal: b
 const openBudget = Effect.orDie(Budget.make({ name: "handles", max: 12 }))
 
 /** Every kind of pool at work. */
-const open = (database: Database.Database) =>
-  Effect.flatMap(openBudget, (budget) =>
-    Effect.all([
-      ConnectionPart.open(database, budget),
-      PluginsPart.open(budget),
-      ReceiptsPart.open,
-      PartnersPart.open(budget),
-      FramesPart.open,
-      BudgetPart.open(budget)
-    ])
-  )
+const open = Effect.fnUntraced(function* (database: Database.Database) {
+  const budget = yield* openBudget
+  const receipts = yield* ReceiptsPart.open
+  return [
+    yield* ConnectionPart.open(database, budget, receipts.print),
+    yield* PluginsPart.open(budget),
+    receipts,
+    yield* PartnersPart.open(budget),
+    yield* FramesPart.open,
+    yield* BudgetPart.open(budget)
+  ]
+})
 
 const runStages = Effect.fnUntraced(function* (parts: ReadonlyArray<Part>, options: Options, isTerminal: boolean) {
   const runs: Array<Run> = []

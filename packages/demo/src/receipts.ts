@@ -5,7 +5,8 @@ import { randomUUID } from "node:crypto"
 import avro from "avsc"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
-import { customers, products } from "./catalogue.ts"
+import { basePrice, customers, priceStep, products } from "./catalogue.ts"
+import type { NewOrder } from "./orders.ts"
 
 export interface Receipt {
   readonly order: string
@@ -43,17 +44,26 @@ export const receiptType = avro.Type.forSchema({
   ]
 })
 
+export const receiptOf = ({ customer, key, lines }: NewOrder): Receipt => ({
+  order: key,
+  customer,
+  lines: lines.map(({ product, quantity }) => ({
+    product,
+    title: `Product № ${product}`,
+    quantity,
+    cents: quantity * (basePrice + product * priceStep)
+  }))
+})
+
+/** Of an order at the counter, where customers buy more than by post. */
 export const anyReceipt: Effect.Effect<Receipt> = Effect.gen(function* () {
-  const lines: Array<Receipt["lines"][number]> = []
+  const lines: Array<NewOrder["lines"][number]> = []
   const count = yield* Random.nextIntBetween(1, 40)
   for (let n = 0; n < count; n++) {
-    const product = yield* Random.nextIntBetween(1, products)
     lines.push({
-      product,
-      title: `Product № ${product}`,
-      quantity: yield* Random.nextIntBetween(1, 3),
-      cents: yield* Random.nextIntBetween(100, 10_000)
+      product: yield* Random.nextIntBetween(1, products),
+      quantity: yield* Random.nextIntBetween(1, 3)
     })
   }
-  return { order: randomUUID(), customer: yield* Random.nextIntBetween(1, customers), lines }
+  return receiptOf({ key: randomUUID(), customer: yield* Random.nextIntBetween(1, customers), lines })
 })

@@ -2,6 +2,7 @@
  * What users ask of the shop: which requests are repeated, which have a deadline, and what of it is written down.
  */
 import { randomUUID } from "node:crypto"
+import type { ArenaError } from "@effect-pools/arena"
 import { ConnectionPool } from "@effect-pools/connection"
 import { type InvalidOptions, PoolError } from "@effect-pools/core"
 import type { PostgresPool } from "@effect-pools/postgres"
@@ -15,6 +16,7 @@ import { customers, products } from "./catalogue.ts"
 import type { Ledger } from "./ledger.ts"
 import type { NewOrder, Orders, OutOfStock } from "./orders.ts"
 import type { Request, TypedError } from "./part.ts"
+import type { ReceiptsPart } from "./parts/receipts.ts"
 
 /**
  * The user did not want to wait longer.
@@ -41,9 +43,10 @@ const hurry = "50 millis"
 export const requests = (
   orders: Orders["Service"],
   pool: PostgresPool.PostgresPool,
-  ledger: Ledger
+  ledger: Ledger,
+  printReceipt: ReceiptsPart["print"]
 ): ReadonlyArray<Request> => [
-  { name: "place an order", weight: 30, run: asUser(placeOrder(orders, ledger), limit) },
+  { name: "place an order", weight: 30, run: asUser(placeOrder(orders, ledger, printReceipt), limit) },
   { name: "view a product", weight: 10, run: asUser(viewProduct(orders, ledger), limit) },
   // Once in a stage is enough: the pool warns of each.
   { name: "walk out of a transaction", weight: 0, run: asUser(walkOut(pool, ledger), limit) },
@@ -55,8 +58,8 @@ export const requests = (
   { name: "look at the stock", weight: 5, run: asUser(lookAtStock(pool), limit) }
 ]
 
-/** Safe to repeat by its key, and repeated with the same. */
-const placeOrder = (orders: Orders["Service"], ledger: Ledger) =>
+/** Safe to repeat by its key, and repeated with the same. Its receipt is printed when it is placed. */
+const placeOrder = (orders: Orders["Service"], ledger: Ledger, printReceipt: ReceiptsPart["print"]) =>
   Effect.flatMap(newOrder, (order) => {
     ledger.asked(order.key)
     return repeated(orders.place(order)).pipe(
@@ -65,7 +68,8 @@ const placeOrder = (orders: Orders["Service"], ledger: Ledger) =>
         Effect.sync(() => {
           if (error._tag === "OutOfStock") ledger.refused(order.key)
         })
-      )
+      ),
+      Effect.andThen(printReceipt(order))
     )
   })
 
@@ -108,7 +112,13 @@ const repeated = <A, E extends TypedError>(request: Effect.Effect<A, E>) =>
     times: 5
   })
 
-type Failure = SqlError | OutOfStock | TooBusy | InvalidOptions.InvalidOptions | PoolError.PoolError
+type Failure =
+  | SqlError
+  | OutOfStock
+  | TooBusy
+  | InvalidOptions.InvalidOptions
+  | PoolError.PoolError
+  | ArenaError.BackingFailed
 
 /**
  * A request as the user sees it. The client has one error for both, that the pool had no connection to give and that

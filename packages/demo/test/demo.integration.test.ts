@@ -45,6 +45,7 @@ describe("the demo", () => {
         ]
       )
       assert.isAbove(receipts!.facts["receipts printed"]!, 10)
+      assert.isAbove(receipts!.facts["of orders placed"]!, 10)
       assert.isAbove(receipts!.facts["KiB returned to the system"]!, 0)
       assert.deepStrictEqual(
         receipts!.pools.map(({ kind, name }) => [kind, name]),

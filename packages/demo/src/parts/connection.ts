@@ -18,6 +18,7 @@ import * as Monitor from "../monitor.ts"
 import { Orders } from "../orders.ts"
 import type { Part } from "../part.ts"
 import { requests } from "../requests.ts"
+import type { ReceiptsPart } from "./receipts.ts"
 
 const max = 10
 
@@ -38,7 +39,11 @@ const pool = ({ applicationName, schema, url }: Database, budget: Budget.Budget)
     health: { interval: "1 second" }
   })
 
-export const open = (database: Database, budget: Budget.Budget): Effect.Effect<Part, never, Scope.Scope> =>
+export const open = (
+  database: Database,
+  budget: Budget.Budget,
+  printReceipt: ReceiptsPart["print"]
+): Effect.Effect<Part, never, Scope.Scope> =>
   Effect.gen(function* () {
     // Before the pool, so that it sees the pool close.
     const samples = yield* Monitor.watch(database)
@@ -52,7 +57,7 @@ export const open = (database: Database, budget: Budget.Budget): Effect.Effect<P
     let terminated = 0
     return {
       name: "connection",
-      requests: requests(orders, ordersPool, ledger),
+      requests: requests(orders, ordersPool, ledger, printReceipt),
       faults: Effect.orDie(terminateBackends(database, () => terminated++)),
       settled: Effect.gen(function* () {
         const stats = yield* eventually(ConnectionPool.stats(ordersPool), isAtRest)

@@ -3,16 +3,17 @@
  * arenas are returned under it.
  */
 import { isDeepStrictEqual } from "node:util"
-import { ArenaPool, BumpArena } from "@effect-pools/arena"
-import type { PoolStats } from "@effect-pools/core"
+import { type ArenaError, ArenaPool, BumpArena } from "@effect-pools/arena"
+import type { PoolError, PoolStats } from "@effect-pools/core"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { eventually } from "../eventually.ts"
 import { invariant, nothingLeaked } from "../invariants.ts"
+import type { NewOrder } from "../orders.ts"
 import type { Part } from "../part.ts"
 import * as Printer from "../printer.ts"
-import { anyReceipt, type Receipt, receiptType } from "../receipts.ts"
+import { anyReceipt, type Receipt, receiptOf, receiptType } from "../receipts.ts"
 
 /** The longest receipt is a tenth of this. */
 const size = 16 * 1024
@@ -32,13 +33,20 @@ const openPool = ArenaPool.make({
 /** How many of the receipts are looked at in the end. */
 const sampled = 500
 
-export const open: Effect.Effect<Part, never, Scope.Scope> = Effect.gen(function* () {
+/**
+ * What prints the receipts of orders that are placed elsewhere in the shop.
+ */
+export interface ReceiptsPart extends Part {
+  readonly print: (order: NewOrder) => Effect.Effect<void, PoolError.PoolError | ArenaError.BackingFailed>
+}
+
+export const open: Effect.Effect<ReceiptsPart, never, Scope.Scope> = Effect.gen(function* () {
   const printer = yield* Printer.open
   const pool = yield* openPool
   const samples: Array<{ readonly receipt: Receipt; readonly position: number; readonly length: number }> = []
-  const books = { printed: 0, bytes: 0 }
+  const books = { printed: 0, bytes: 0, ordered: 0 }
 
-  const print = Effect.flatMap(anyReceipt, (receipt) =>
+  const print = (receipt: Receipt) =>
     ArenaPool.use(pool, (arena) =>
       Effect.gen(function* () {
         const bytes = encode(arena, receipt)
@@ -51,11 +59,14 @@ export const open: Effect.Effect<Part, never, Scope.Scope> = Effect.gen(function
         else samples[books.printed % sampled] = sample
       })
     )
-  )
 
   return {
     name: "receipts",
-    requests: [{ name: "print a receipt", weight: 20, run: print }],
+    print: (order) =>
+      Effect.map(print(receiptOf(order)), () => {
+        books.ordered++
+      }),
+    requests: [{ name: "print a receipt", weight: 20, run: Effect.flatMap(anyReceipt, print) }],
     faults: Effect.asVoid(Effect.repeat(ArenaPool.releaseIdle(pool), Schedule.spaced("20 millis"))),
     settled: Effect.gen(function* () {
       const stats = yield* eventually(ArenaPool.stats(pool), isAtRest)
@@ -68,6 +79,7 @@ export const open: Effect.Effect<Part, never, Scope.Scope> = Effect.gen(function
         pools: [stats],
         facts: {
           "receipts printed": books.printed,
+          "of orders placed": books.ordered,
           "bytes printed": books.bytes,
           "arenas made": stats.created,
           "KiB returned to the system": Math.round(Number(stats.details["releasedBytes"]) / 1024)
@@ -88,6 +100,7 @@ export const open: Effect.Effect<Part, never, Scope.Scope> = Effect.gen(function
             stats.created <= max && stats.acquired === books.printed,
             `${stats.created} arenas for ${stats.acquired} leases, max ${max}`
           ),
+          invariant("orders that were placed had their receipts", books.ordered > 0, `${books.ordered} receipts`),
           ...nothingLeaked(stats, pool.store.all.size)
         ]
       }
@@ -96,7 +109,7 @@ export const open: Effect.Effect<Part, never, Scope.Scope> = Effect.gen(function
       const left = Number(details["reservedBytes"])
       return { invariants: [invariant("no arena is left when the pool has closed", left === 0, `${left} bytes`)] }
     })
-  } satisfies Part
+  } satisfies ReceiptsPart
 }).pipe(Effect.orDie)
 
 /** Writes a receipt into an arena, and gives the part of the arena's memory where it is. */
