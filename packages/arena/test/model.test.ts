@@ -16,6 +16,8 @@ const Command = Schema.TaggedUnion({
   Grow: { which: upTo(1000), by: upTo(48), align: Alignment },
   Mark: {},
   Rewind: { which: upTo(1000) },
+  Enter: {},
+  Leave: { fails: Schema.Boolean },
   Reset: {},
   Misuse: { which: upTo(1000) }
 })
@@ -44,6 +46,8 @@ class Model {
   live: Array<Allocation> = []
   marks: Array<{ readonly mark: number; readonly position: Position; readonly live: number }> = []
   deadMarks: Array<number> = []
+  /** Where the scopes begin that are not over, and how many marks and allocations came before. */
+  scopes: Array<{ readonly position: Position; readonly marks: number; readonly live: number }> = []
   position: Position = { chunk: 0, at: 0 }
   stamp = 0
 
@@ -67,10 +71,20 @@ class Model {
     return allocation
   }
 
+  /** Before this, nothing grows where it lies. */
+  get marked(): Position {
+    const mark = this.marks.at(-1)?.position ?? { chunk: 0, at: 0 }
+    const scope = this.scopes.at(-1)?.position ?? mark
+    return scope.chunk > mark.chunk || (scope.chunk === mark.chunk && scope.at > mark.at) ? scope : mark
+  }
+
   get allocated(): number {
     return this.position.chunk * SIZE + this.position.at
   }
 }
+
+/** What a scope's body fails with. */
+const LEFT = new Error("left")
 
 const expectMisuse = (arena: BumpArena.BumpArena, call: () => unknown) => {
   const before = look(arena)
@@ -129,7 +143,7 @@ const behaves = (
     const old = model.live[index]!
     const size = old.size + by
     const isLast = old.chunk === model.position.chunk && old.start + old.size === model.position.at
-    const marked = model.marks.at(-1)?.position ?? { chunk: 0, at: 0 }
+    const { marked } = model
     const isAfterMark = marked.chunk < old.chunk || marked.at <= old.start
     const isAligned = old.start % align === 0
     const offset = BumpArena.growUnsafe(arena, old.offset, old.size, size, align)
@@ -162,7 +176,10 @@ const behaves = (
   }
 
   const rewind = (which: number): void => {
-    const index = which % model.marks.length
+    // What came before a scope is not for its body to undo.
+    const first = model.scopes.at(-1)?.marks ?? 0
+    if (first === model.marks.length) return
+    const index = first + (which % (model.marks.length - first))
     const { live, mark, position } = model.marks[index]!
     BumpArena.rewindUnsafe(arena, mark)
     model.deadMarks.push(...model.marks.splice(index + 1).map(({ mark }) => mark))
@@ -196,7 +213,40 @@ const behaves = (
     () => BumpArena.growBytesUnsafe(arena, BumpArena.allocBytesUnsafe(other, 0), 8)
   ]
 
-  for (const command of commands) {
+  /** Runs what comes until the scope is left, in a scope. */
+  const scope = (): void => {
+    const { live, marks, position } = model
+    const begun = { position, marks: marks.length, live: live.length }
+    model.scopes.push(begun)
+    try {
+      BumpArena.scopeUnsafe(arena, run)
+    } catch (error) {
+      if (error !== LEFT) throw error
+    }
+    model.scopes.pop()
+    // A mark that was taken where the scope began stays.
+    const isHere = ({ position: { at, chunk } }: (typeof marks)[number]) =>
+      chunk === position.chunk && at === position.at
+    const left = model.marks.slice(begun.marks)
+    model.marks = [...model.marks.slice(0, begun.marks), ...left.filter(isHere)]
+    model.deadMarks.push(...left.filter((mark) => !isHere(mark)).map(({ mark }) => mark))
+    model.live = model.live.slice(0, begun.live)
+    model.position = position
+  }
+
+  const rest = commands[Symbol.iterator]()
+  const run = (): void => {
+    for (let next = rest.next(); next.done !== true; next = rest.next()) {
+      const command = next.value
+      if (command._tag === "Leave" && model.scopes.length > 0) {
+        if (command.fails) throw LEFT
+        return
+      }
+      step(command)
+    }
+  }
+
+  const step = (command: Command): void => {
     switch (command._tag) {
       case "Alloc":
       case "AllocMuch":
@@ -214,8 +264,13 @@ const behaves = (
       case "Rewind":
         if (model.marks.length > 0) rewind(command.which)
         break
+      case "Enter":
+        scope()
+        break
+      case "Leave":
+        break
       case "Reset":
-        reset()
+        if (model.scopes.length === 0) reset()
         break
       case "Misuse":
         expectMisuse(arena, misuses[command.which % misuses.length]!)
@@ -234,6 +289,7 @@ const behaves = (
       if (bytes.some((byte) => byte !== stamp)) expect.fail(`${size} bytes at ${offset} are not what was written`)
     }
   }
+  run()
   expect(memory.isIntact()).toBe(true)
   arena[Symbol.dispose]()
   expect(memory.destroyed).toBe(memory.reserved)

@@ -3,7 +3,7 @@
  * All of the memory lies in one buffer, so that whatever is written in the wrong place is seen.
  */
 import { type ArenaBacking, ArenaError, ArenaPool, BumpArena } from "@effect-pools/arena"
-import { PoolError } from "@effect-pools/core"
+import { Budget, PoolError } from "@effect-pools/core"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as References from "effect/References"
@@ -39,6 +39,7 @@ interface Allocation {
 }
 
 interface Held {
+  readonly pool: ArenaPool.ArenaPool
   readonly arena: BumpArena.BumpArena
   live: Array<Allocation>
   /** Each with how many allocations lie before it. */
@@ -47,8 +48,15 @@ interface Held {
   isBusy: boolean
 }
 
-/** Plays on one pool, and answers with how often its memory was used, and what is wrong. */
-const play = (seed: number, options: Partial<ArenaPool.Options>, operations: number) =>
+interface Setting {
+  /** One pool for each of these. */
+  readonly pools: ReadonlyArray<Partial<ArenaPool.Options>>
+  /** How many bytes they share. */
+  readonly budget?: number
+}
+
+/** Plays, and answers with how often the pools were used by their memory, and what is wrong. */
+const play = (seed: number, setting: Setting, operations: number) =>
   Effect.gen(function* () {
     const below = dice(seed)
     const faults: Array<string> = []
@@ -111,10 +119,12 @@ const play = (seed: number, options: Partial<ArenaPool.Options>, operations: num
         return piece
       }
     }
-    const pool = yield* ArenaPool.make({ size: SIZE, closeGrace: 0, ...options, backing })
-    const { admission, store } = pool
+    const budget = setting.budget === undefined ? undefined : yield* Budget.make({ max: setting.budget })
+    const pools = yield* Effect.forEach(setting.pools, (options) =>
+      ArenaPool.make({ size: SIZE, closeGrace: 0, budget, ...options, backing })
+    )
     const held: Array<Held> = []
-    const known = new Set<BumpArena.BumpArena>()
+    const known = new Map<BumpArena.BumpArena, ArenaPool.ArenaPool>()
     const run = <A, E>(effect: Effect.Effect<A, E>) => Effect.runSync(Effect.ignore(effect))
 
     const expected = [PoolError.PoolError, ArenaError.BackingFailed, ArenaError.ArenaExhausted]
@@ -128,6 +138,7 @@ const play = (seed: number, options: Partial<ArenaPool.Options>, operations: num
       }
     }
     const isHeld = (arena: BumpArena.BumpArena) => held.some((other) => other.arena === arena)
+    const any = () => pools[below(pools.length)]!
     const pick = () => {
       const own = held[below(held.length + 1)]
       return own?.isBusy === true ? undefined : own
@@ -136,16 +147,17 @@ const play = (seed: number, options: Partial<ArenaPool.Options>, operations: num
 
     const actions: ReadonlyArray<() => void> = [
       () => {
+        const pool = any()
         const arena = ArenaPool.checkoutUnsafe(pool)
         if (isHeld(arena) || arena.state !== "open" || arena.allocated !== 0) faults.push("handed out in use")
-        known.add(arena)
-        held.push({ arena, live: [], marks: [], isBusy: false })
+        known.set(arena, pool)
+        held.push({ pool, arena, live: [], marks: [], isBusy: false })
       },
       () => {
         const own = pick()
         if (own === undefined) return
         drop(own)
-        ArenaPool.giveBackUnsafe(pool, own.arena)
+        ArenaPool.giveBackUnsafe(own.pool, own.arena)
       },
       () => {
         const own = pick()
@@ -190,14 +202,21 @@ const play = (seed: number, options: Partial<ArenaPool.Options>, operations: num
         }
       },
       () => {
-        for (const arena of known) {
-          if (isHeld(arena)) continue
-          const before = [admission.idle, admission.used, admission.observer.released]
-          for (const misuse of [
+        for (const [arena, pool] of known) {
+          const misuses = [
             () => ArenaPool.giveBackUnsafe(pool, arena),
             () => BumpArena.allocUnsafe(arena, 1),
             () => BumpArena.resetUnsafe(arena)
-          ]) {
+          ]
+          // Of an arena in use there is one misuse: giving it to another pool.
+          if (isHeld(arena)) {
+            const other = pools.find((other) => other !== pool)
+            if (other === undefined) continue
+            misuses.splice(0, 3, () => ArenaPool.giveBackUnsafe(other, arena))
+          }
+          const { admission } = pool
+          const before = [admission.idle, admission.used, admission.observer.released]
+          for (const misuse of misuses) {
             try {
               misuse()
               faults.push(`an arena that is ${arena.state} was used by who has it no more`)
@@ -209,18 +228,18 @@ const play = (seed: number, options: Partial<ArenaPool.Options>, operations: num
           if (String(before) !== String(after)) faults.push("a misuse has changed the pool")
         }
       },
-      () => run(ArenaPool.trim(pool, below(3))),
-      () => run(ArenaPool.clear(pool)),
-      () => run(ArenaPool.prewarm(pool, below(4))),
-      () => run(ArenaPool.releaseIdle(pool)),
-      () => run(ArenaPool.resize(pool, { max: 1 + below(12) })),
-      () => run(ArenaPool.suspend(pool)),
-      () => run(ArenaPool.resume(pool)),
+      () => run(ArenaPool.trim(any(), below(3))),
+      () => run(ArenaPool.clear(any())),
+      () => run(ArenaPool.prewarm(any(), below(4))),
+      () => run(ArenaPool.releaseIdle(any())),
+      () => run(ArenaPool.resize(any(), { max: 1 + below(12) })),
+      () => run(ArenaPool.suspend(any())),
+      () => run(ArenaPool.resume(any())),
       () => {
-        const arenas = [...known]
-        if (arenas.length > 0) run(ArenaPool.invalidate(pool, arenas[below(arenas.length)]!))
+        const one = [...known][below(known.size + 1)]
+        if (one !== undefined) run(ArenaPool.invalidate(one[1], one[0]))
       },
-      () => run(ArenaPool.stats(pool))
+      () => run(ArenaPool.stats(any()))
     ]
     /** The first ones more often than the others. */
     const act = (): void => {
@@ -236,15 +255,25 @@ const play = (seed: number, options: Partial<ArenaPool.Options>, operations: num
           if (bytes.some((byte) => byte !== stamp)) faults.push(`${size} bytes at ${offset} are not what was written`)
         }
       }
-      const states = Array.from(store.all, ({ state }) => state)
-      const idle = states.filter((state) => state === "idle").length
-      const out = admission.observer.acquired - admission.observer.released
-      const counts = [admission.idle, store.idle.size, admission.used, out, admission.creating, admission.destroying]
-      if (String(counts) !== String([idle, idle, states.length - idle, states.length - idle, 0, 0])) {
-        faults.push(`the counts are ${String(counts)} where ${String(states)}`)
+      let size = 0
+      let taken = 0
+      for (const { admission, store } of pools) {
+        const states = Array.from(store.all, ({ state }) => state)
+        const idle = states.filter((state) => state === "idle").length
+        const out = admission.observer.acquired - admission.observer.released
+        const counts = [admission.idle, store.idle.size, admission.used, out, admission.creating, admission.destroying]
+        if (String(counts) !== String([idle, idle, states.length - idle, states.length - idle, 0, 0])) {
+          faults.push(`the counts are ${String(counts)} where ${String(states)}`)
+        }
+        size += states.length
+        taken += states.length * store.options.size
       }
       const usable = pieces.filter(({ state }) => state !== "destroyed").length
-      if (usable !== states.length) faults.push(`${usable} pieces of memory for ${states.length} arenas`)
+      if (usable !== size) faults.push(`${usable} pieces of memory for ${size} arenas`)
+      const stats = budget?.statsUnsafe()
+      if (stats !== undefined && stats.max - stats.free !== taken) {
+        faults.push(`the budget has given ${stats.max - stats.free} bytes to arenas of ${taken}`)
+      }
     }
 
     for (let n = 0; n < operations && faults.length === 0; n++) {
@@ -253,33 +282,34 @@ const play = (seed: number, options: Partial<ArenaPool.Options>, operations: num
       isTroublesome = false
       look()
     }
-    admission.resume()
-    for (const { arena } of held) attempt(() => ArenaPool.giveBackUnsafe(pool, arena))
+    for (const { admission } of pools) admission.resume()
+    for (const { arena, pool } of held) attempt(() => ArenaPool.giveBackUnsafe(pool, arena))
     held.length = 0
     if (faults.length === 0) look()
-    yield* ArenaPool.drain(pool)
+    for (const pool of pools) yield* ArenaPool.drain(pool)
     if (faults.length === 0) look()
     if (Buffer.compare(all, untouched) !== 0) faults.push("there is something where nothing was to be written")
     return { faults: faults.slice(0, 3), reserved: pieces.length, reentries }
   }).pipe(Effect.scoped, Effect.provideService(References.MinimumLogLevel, "None"))
 
 describe("whatever its memory does while the pool uses it", () => {
-  const variants: ReadonlyArray<Partial<ArenaPool.Options>> = [
-    {},
-    { overflow: "chain" },
-    { overflow: "chain", clear: "onReturn", cap: 2 },
-    { overflow: "chain", checked: true },
-    { checked: true, clear: "onReturn", maxOutstanding: 6 },
-    { overflow: "chain", checked: true, clear: "onReturn", maxOutstanding: 4, cap: 1 }
+  const settings: ReadonlyArray<Setting> = [
+    { pools: [{}] },
+    { pools: [{ overflow: "chain" }] },
+    { pools: [{ overflow: "chain", clear: "onReturn", cap: 2 }] },
+    { pools: [{ overflow: "chain", checked: true }] },
+    { pools: [{ checked: true, clear: "onReturn", maxOutstanding: 6 }] },
+    { pools: [{ overflow: "chain", checked: true, clear: "onReturn", maxOutstanding: 4, cap: 1 }] },
+    { pools: [{ overflow: "chain" }, { size: 3 * SIZE, checked: true }], budget: 10 * SIZE }
   ]
-  for (const options of variants) {
+  for (const setting of settings) {
     it.live(
-      `nothing overlaps, is lost or is lent twice: ${JSON.stringify(options)}`,
+      `nothing overlaps, is lost or is lent twice: ${JSON.stringify(setting)}`,
       () =>
         Effect.gen(function* () {
           let reentries = 0
           for (let seed = 1; seed <= plays; seed++) {
-            const played = yield* play(seed, options, 150)
+            const played = yield* play(seed, setting, 150)
             assert.deepStrictEqual(played.faults, [], `seed ${seed}`)
             reentries += played.reentries
           }
