@@ -266,6 +266,29 @@ describe("arenas made ahead", () => {
     })
   )
 
+  it.effect("are no more than are kept, also if others come back while one is made", () =>
+    Effect.gen(function* () {
+      const { backing } = counted()
+      let held: BumpArena.BumpArena | undefined
+      const pool = yield* ArenaPool.make({
+        size: SIZE,
+        cap: 1,
+        backing: {
+          ...backing,
+          reserve: (size) => {
+            const arena = held
+            held = undefined
+            if (arena !== undefined) ArenaPool.giveBackUnsafe(pool, arena)
+            return backing.reserve(size)
+          }
+        }
+      })
+      held = ArenaPool.checkoutUnsafe(pool)
+      yield* ArenaPool.prewarm(pool, 1)
+      expect(yield* ArenaPool.stats(pool)).toMatchObject({ idle: 1, used: 0, created: 2, destroyed: { shrink: 1 } })
+    })
+  )
+
   it.effect("are there when the pool opens, if it is told so", () =>
     Effect.gen(function* () {
       const pool = yield* ArenaPool.make({ size: SIZE, prewarm: 4 })
@@ -323,6 +346,29 @@ describe("idle arenas", () => {
       ])
       expect([yield* ArenaPool.idleCount(pool), counts.destroyed]).toEqual([0, 4])
       yield* useAtOnce(pool, 1)
+    })
+  )
+
+  it.effect("are dropped once each, also if memory that ends has another arena lie idle", () =>
+    Effect.gen(function* () {
+      const { backing, counts } = counted()
+      const refilling: ArenaBacking.ArenaBacking = {
+        ...backing,
+        reserve: (size) => {
+          const memory = backing.reserve(size)
+          return {
+            ...memory,
+            destroy: () => {
+              memory.destroy()
+              if (counts.destroyed < 100) Effect.runSync(ArenaPool.prewarm(pool, 1))
+            }
+          }
+        }
+      }
+      const pool = yield* ArenaPool.make({ size: SIZE, backing: refilling })
+      yield* useAtOnce(pool, 2)
+      expect(yield* ArenaPool.clear(pool)).toBe(2)
+      expect([yield* ArenaPool.idleCount(pool), counts.destroyed]).toEqual([2, 2])
     })
   )
 })

@@ -265,6 +265,7 @@ const play = (seed: number, setting: Setting, operations: number) =>
         if (String(counts) !== String([idle, idle, states.length - idle, states.length - idle, 0, 0])) {
           faults.push(`the counts are ${String(counts)} where ${String(states)}`)
         }
+        if (idle > store.keep) faults.push(`${idle} lie idle of ${store.keep} that may`)
         size += states.length
         taken += states.length * store.options.size
       }

@@ -161,7 +161,10 @@ export class SynchronousStore<A, E> implements Store<A, E> {
     const reason = this.#endOf(item)
     if (reason !== undefined) return this.end(item, reason)
     const now = this.admission.clock.now()
-    if (!this.admission.offer(item, now)) this.layIdle(item, now)
+    if (this.admission.offer(item, now)) return
+    // While it was made, others may have come to lie idle.
+    if (this.admission.idle >= this.keep) return this.end(item, "shrink")
+    this.layIdle(item, now)
   }
 
   /** Why an item that comes back is to end, whether clean or not. */

@@ -84,7 +84,10 @@ export class ArenaStore<M extends ArenaMemory> extends SynchronousStore.Synchron
   /** Drops idle arenas until so many are left, those first that are idle for longest; answers how many went. */
   trim(left: number): number {
     let dropped = 0
-    for (let item = this.idle.tail; item !== undefined && this.admission.idle > left; item = this.idle.tail) {
+    // A backing is the user's own, and may use the pool: what comes back meanwhile is not meant.
+    for (const item of Array.from(this.idle).toReversed()) {
+      if (this.admission.idle <= left) break
+      if (item.state !== "idle") continue
       this.end(item, "shrink")
       dropped++
     }
@@ -94,7 +97,6 @@ export class ArenaStore<M extends ArenaMemory> extends SynchronousStore.Synchron
   /** Returns the pages of all idle arenas, and answers how many bytes that were. */
   releaseIdle(): number {
     const before = this.#released
-    // A backing is the user's own, and may call the pool.
     for (const item of Array.from(this.idle)) if (item.state === "idle") this.#release(item)
     return this.#released - before
   }
