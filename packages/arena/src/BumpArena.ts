@@ -310,6 +310,11 @@ export const scopeUnsafe = <A>(self: BumpArena, body: () => A): A => {
 /**
  * Frees everything, in constant time. Memory that was chained goes back to where it came from.
  *
+ * **Details**
+ *
+ * In checked mode it takes as long as replacing or overwriting what was used, and throws `BackingFailed`, changing nothing,
+ * where memory cannot be replaced.
+ *
  * @category synchronous
  * @since 0.1.0
  */
