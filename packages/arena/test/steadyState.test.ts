@@ -30,15 +30,25 @@ const heapGrowth = (work: () => void): number => {
   return process.memoryUsage().heapUsed - before
 }
 
+/**
+ * The least growth per cycle of any round, or the first that is below `enough`. Code that is not compiled yet puts numbers on the
+ * heap, and compiling takes long where others keep the machine busy; what a cycle itself needs would be there in all rounds.
+ */
+const leastGrowth = (enough: number, work: (cycles: number) => void): number => {
+  let least = Infinity
+  for (let round = 0; round < 100 && least >= enough; round++) {
+    const perCycle = heapGrowth(() => work(CYCLES)) / CYCLES
+    if (perCycle >= 0) least = Math.min(least, perCycle)
+  }
+  return least
+}
+
 describe("an arena in steady state", () => {
   it("allocates nothing on the JavaScript heap", { timeout: 30_000 }, async () => {
     using arena = BumpArena.makeUnsafe({ size: 64 * 1024 })
     for (let round = 0; round < 20; round++) cycles(arena, CYCLES / 10)
     await Effect.runPromise(Footprint.collect)
-    // Compiling the code anew puts something there, in some rounds; what a cycle needs would be there in all.
-    const growths = Array.from({ length: 10 }, () => heapGrowth(() => cycles(arena, CYCLES)))
-    const perCycle = Math.min(...growths.filter((growth) => growth >= 0)) / CYCLES
-    expect(perCycle).toBeLessThan(0.1)
+    expect(leastGrowth(0.1, (count) => void cycles(arena, count))).toBeLessThan(0.1)
   })
 })
 
@@ -67,10 +77,8 @@ describe("a pool in steady state", () => {
             yield* ArenaPool.releaseIdle(pool)
           }
           yield* Footprint.collect
-          const growths = Array.from({ length: 10 }, () => heapGrowth(() => lends(pool, CYCLES)))
-          const perCycle = Math.min(...growths.filter((growth) => growth >= 0)) / CYCLES
           // One number in a tenth of a millisecond: see decision 4. Anything of a cycle's own would be 16 bytes.
-          expect(perCycle).toBeLessThan(4)
+          expect(leastGrowth(4, (count) => void lends(pool, count))).toBeLessThan(4)
           expect((yield* ArenaPool.stats(pool)).created).toBeLessThanOrEqual(2)
         }).pipe(Effect.scoped),
       60_000
