@@ -162,6 +162,19 @@ describe("a pool of arenas", () => {
     })
   )
 
+  it.effect("leaves what was done in a scope of an arena to succeed, though it has ended the arena meanwhile", () =>
+    Effect.gen(function* () {
+      const pool = yield* ArenaPool.make({ size: SIZE, closeGrace: 0 })
+      const work = ArenaPool.use(pool, (arena) =>
+        BumpArena.scope(arena, Effect.andThen(BumpArena.allocBytes(arena, 10), Effect.as(Effect.sleep(1000), "done")))
+      )
+      const fiber = yield* Effect.forkChild(work, { startImmediately: true })
+      yield* ArenaPool.drain(pool, 0)
+      yield* TestClock.adjust(1000)
+      expect(yield* Fiber.join(fiber)).toBe("done")
+    })
+  )
+
   it.effect("waits for those in use when it is drained, and drops them as they come back", () =>
     Effect.gen(function* () {
       const pool = yield* ArenaPool.make({ size: SIZE })

@@ -207,6 +207,8 @@ export class Arena<M extends ArenaMemory = ArenaMemory> {
 
   /** Rewinds at the end of a scope. Where that has failed, its mark may be gone with it. */
   leave(mark: number, succeeded: boolean): void {
+    // The end of the pool has come before that of the scope: there is nothing left to free, and nobody's mistake.
+    if (this.state === "destroyed") return
     if (!succeeded && (this.state !== "open" || !this.marks.has(mark))) return
     this.rewind(mark)
     this.marks.leave()
