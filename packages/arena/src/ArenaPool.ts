@@ -107,7 +107,8 @@ export interface Options<M extends ArenaMemory = ArenaMemory> {
   readonly closeGrace?: Duration.Input | undefined
   /**
    * Permits that this pool shares with others, or its share in them: a `Budget`, or one with a guaranteed `minimum` and
-   * the `weight` of an arena, by default its `size` in bytes. What arenas chain are arenas too, and count. A pool that needs
+   * the `weight` of an arena, by default its `size` in bytes, also while its pages are returned. What arenas chain are arenas
+   * too, and count. A pool that needs
    * one more than there are permits for has others give up what lies idle. Default: none.
    */
   readonly budget?: Budget.Budget | Budget.Share | undefined
