@@ -10,6 +10,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
+import * as Scheduler from "effect/Scheduler"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
@@ -258,6 +259,19 @@ describe("a key's pool is opened", () => {
     })
   )
 
+  it.effect("for callers of a pool that lets nobody wait, who then have to wait for it alone", () =>
+    Effect.gen(function* () {
+      const { backend, lookups, map } = yield* gated()
+      backend.connectTime = 10
+      const caller = yield* fork(Effect.exit(touch(map, "a")))
+      yield* TestClock.adjust(50)
+      yield* Deferred.succeed(lookups[0]!, { acquireTimeout: 0 })
+      assert.strictEqual(reasonOf(yield* Fiber.join(caller)), "Exhausted")
+      yield* TestClock.adjust(10)
+      yield* touch(map, "a")
+    })
+  )
+
   it.effect("by nobody who takes a connection only if one is idle", () =>
     Effect.gen(function* () {
       const { lookups, map } = yield* open()
@@ -286,6 +300,11 @@ describe("a key's pool is opened", () => {
       yield* touch(map, "a")
       yield* ConnectionPoolMap.invalidate(map, "a")
       assert.deepStrictEqual(closed, ["a with 0 open"])
+      // Also if it is somebody else who closes the pool.
+      yield* touch(map, "b")
+      yield* ConnectionPool.drain(yield* ConnectionPoolMap.pool(map, "b"))
+      assert.deepStrictEqual(closed, ["a with 0 open", "b with 0 open"])
+      assert.deepStrictEqual(yield* ConnectionPoolMap.keys(map), [])
     })
   )
 
@@ -297,6 +316,14 @@ describe("a key's pool is opened", () => {
       yield* Fiber.interrupt(caller)
       yield* Deferred.fail(lookups[0]!, new Unknown({ tenant: "a" }))
       assert.match(lines.join(), /Pool "tenants\/a": it could not be opened/)
+      lines.length = 0
+      const failing = ConnectionPoolMap.make({
+        max: 1,
+        lookup: (tenant: string) => Effect.as(Effect.fail(new Unknown({ tenant })), { acquire: new Backend().connect })
+      })
+      const told = yield* Effect.flip(touch(yield* loggingTo(lines)(failing), "a"))
+      assert.deepInclude(told, { tenant: "a" })
+      assert.deepStrictEqual(lines, [])
     })
   )
 })
@@ -418,18 +445,112 @@ describe("a key's pool is closed", () => {
     })
   )
 
+  it.effect("and who is about to wait in it, but has not begun to, has all its time", () =>
+    Effect.gen(function* () {
+      const { map } = yield* open({ max: 3 }, { max: 1, acquireTimeout: 100 })
+      yield* TestClock.adjust("1 hour")
+      for (let budget = 3; budget < 20; budget++) {
+        const held = yield* hold(map, "a")
+        const caller = yield* fork(
+          Effect.provideService(Effect.exit(touch(map, "a")), Scheduler.MaxOpsBeforeYield, budget)
+        )
+        yield* ConnectionPoolMap.invalidate(map, "a")
+        const next = yield* hold(map, "a")
+        yield* TestClock.adjust(99)
+        assert.isUndefined(caller.pollUnsafe(), String(budget))
+        yield* next.release
+        assert.isTrue(Exit.isSuccess(yield* Fiber.join(caller)), String(budget))
+        yield* held.release
+      }
+    })
+  )
+
   it.effect("while it opens, and who waits for that has the options that are found then", () =>
     Effect.gen(function* () {
       const { lookups, map } = yield* gated()
       const caller = yield* fork(ConnectionPoolMap.pool(map, "a"))
       const user = yield* fork(touch(map, "a"))
       yield* ConnectionPoolMap.invalidate(map, "a")
+      // What was under way is not waited for.
+      assert.lengthOf(lookups, 2)
       yield* Deferred.succeed(lookups[0]!, { max: 1 })
       assert.isUndefined(caller.pollUnsafe())
       yield* Deferred.succeed(lookups[1]!, { max: 2 })
       assert.strictEqual((yield* Fiber.join(caller)).admission.max, 2)
       yield* Fiber.join(user)
       assert.lengthOf(lookups, 2)
+    })
+  )
+
+  it.effect("while it opens, by the lookup itself", () =>
+    Effect.gen(function* () {
+      const backend = new Backend()
+      let lookups = 0
+      const map: Map = yield* ConnectionPoolMap.make({
+        max: 10,
+        lookup: (key: string) =>
+          Effect.gen(function* () {
+            if (++lookups > 1) return { acquire: backend.connect }
+            yield* ConnectionPoolMap.invalidate(map, key)
+            return yield* Effect.never
+          })
+      })
+      yield* touch(map, "a")
+      assert.strictEqual(lookups, 2)
+      assert.deepInclude(yield* ConnectionPoolMap.stats(map), { keys: 1, opening: 0 })
+    })
+  )
+
+  it.effect("while it opens, which gives those who wait no more time than they had", () =>
+    Effect.gen(function* () {
+      const { lookups, map } = yield* gated()
+      const caller = yield* fork(Effect.exit(touch(map, "a", { acquireTimeout: 100 })))
+      yield* TestClock.adjust(60)
+      yield* ConnectionPoolMap.invalidate(map, "a")
+      yield* TestClock.adjust(39)
+      assert.isUndefined(caller.pollUnsafe())
+      yield* TestClock.adjust(1)
+      assert.strictEqual(reasonOf(yield* Fiber.join(caller)), "AcquireTimeout")
+      assert.lengthOf(lookups, 2)
+      // The same if it has waited for one pool to open, and in the next one.
+      const later = yield* fork(Effect.exit(touch(map, "a", { acquireTimeout: 100 })))
+      yield* TestClock.adjust(40)
+      yield* Deferred.succeed(lookups[1]!, { acquire: Effect.never })
+      yield* TestClock.adjust(40)
+      yield* ConnectionPoolMap.invalidate(map, "a")
+      yield* TestClock.adjust(19)
+      assert.isUndefined(later.pollUnsafe())
+      yield* TestClock.adjust(1)
+      assert.strictEqual(reasonOf(yield* Fiber.join(later)), "AcquireTimeout")
+      assert.lengthOf(lookups, 3)
+    })
+  )
+
+  it.effect("and neither a fiber nor a timer of it is left", () =>
+    Effect.gen(function* () {
+      const backend = new Backend()
+      const sandbox = yield* Sandbox.open(
+        Effect.gen(function* () {
+          const map: Map = yield* ConnectionPoolMap.make({
+            max: 10,
+            lookup: (key: string) =>
+              Effect.as(key === "a" ? Effect.void : Effect.sleep(1), { acquire: backend.connect })
+          })
+          return Object.assign(yield* ConnectionPoolMap.pool(map, "a"), { map })
+        })
+      )
+      const { map } = sandbox.pool
+      yield* Sandbox.settle
+      const before = { ...sandbox.left }
+      const caller = yield* fork(touch(map, "b", { acquireTimeout: "1 hour" }))
+      yield* TestClock.adjust(1)
+      yield* Fiber.join(caller)
+      yield* ConnectionPoolMap.invalidate(map, "b")
+      yield* Sandbox.settle
+      assert.deepStrictEqual(sandbox.left, before)
+      yield* sandbox.close
+      yield* Sandbox.settle
+      assert.deepStrictEqual(Sandbox.leftovers(sandbox), [])
     })
   )
 
@@ -579,6 +700,25 @@ describe("the map as a whole", () => {
     })
   )
 
+  it.effect(
+    "drains no longer than its grace, though a key was invalidated that had more time, or is drained again",
+    () =>
+      Effect.gen(function* () {
+        const { backend, map } = yield* open()
+        yield* hold(map, "invalidated")
+        yield* ConnectionPoolMap.invalidate(map, "invalidated")
+        yield* hold(map, "held")
+        const patient = yield* fork(ConnectionPoolMap.drain(map, "1 hour"))
+        const hasty = yield* fork(ConnectionPoolMap.drain(map, 100))
+        yield* TestClock.adjust(99)
+        assert.strictEqual(backend.live, 2)
+        yield* TestClock.adjust(1)
+        yield* Fiber.join(hasty)
+        yield* Fiber.join(patient)
+        assert.strictEqual(backend.live, 0)
+      })
+  )
+
   it.effect("is suspended and resumed, with the pools that open meanwhile", () =>
     Effect.gen(function* () {
       const { map } = yield* open()
@@ -662,13 +802,20 @@ describe("the map as a whole", () => {
         })
         return sites
       }
-      const { map } = yield* open({ leakDetection: "1 minute" })
+      const { map } = yield* open({ leakDetection: "1 minute", max: 1 })
       const sites = record(map)
       yield* touch(map, "a", { priority: 1 })
       yield* Effect.scoped(ConnectionPoolMap.get(map, "b"))
       yield* ConnectionPoolMap.useIfAvailable(map, "b", id)
       assert.lengthOf(sites, 3)
       for (const site of sites) assert.match(site, /map\.test\.ts/)
+
+      const held = yield* hold(map, "c")
+      const waiting = yield* fork(touch(map, "c"))
+      yield* ConnectionPoolMap.invalidate(map, "c")
+      yield* held.release
+      yield* Fiber.join(waiting)
+      assert.match(sites.at(-1)!, /map\.test\.ts/)
 
       const other = yield* open()
       const noted = record(other.map)
@@ -680,6 +827,16 @@ describe("the map as a whole", () => {
       yield* Effect.suspend(() => touch(other.map, "a"))
       assert.match(noted[0]!, /map\.test\.ts/)
       assert.strictEqual(noted[2], "unknown")
+
+      // One key alone may look for leaks, from when it is open.
+      const third = yield* open(undefined, { leakDetection: "1 minute" })
+      const known = record(third.map)
+      yield* Effect.suspend(() => touch(third.map, "a"))
+      yield* Effect.suspend(() => touch(third.map, "a"))
+      assert.strictEqual(known[0], "unknown")
+      assert.match(known[1]!, /map\.test\.ts/)
+      yield* ConnectionPoolMap.invalidate(third.map, "a")
+      assert.isFalse(third.map.members.tracksCallSites)
     })
   )
 })

@@ -57,9 +57,7 @@ export class MemberRequest<K, A> extends Lease.Request<A> {
     this.call = call
   }
 
-  override elsewhere(lease: Lease.Lease<A>): Lease.Call | undefined {
-    const { call } = this
-    if (call.members.isClosed) return undefined
-    return call.again(lease.waiter === undefined ? this.admission.clock.now() : lease.since)
+  override elsewhere(lease: Lease.Lease<A>): Lease.Call {
+    return this.call.again(lease.waiter === undefined ? this.admission.clock.now() : lease.since)
   }
 }

@@ -5,10 +5,9 @@ import {
   CoarseClock,
   InvalidOptions,
   type Lease,
-  type Observer,
   type Pool,
   PoolError,
-  PoolEvent,
+  type PoolEvent,
   PoolRegistry
 } from "@effect-pools/core"
 import * as Cause from "effect/Cause"
@@ -24,47 +23,11 @@ import * as Scope from "effect/Scope"
 import { type ConnectionPool, make as makePool } from "../ConnectionPool.ts"
 import { type KeyedCall, MemberRequest } from "./keyedCall.ts"
 import { type CheckedMap, checkIdleTimeToLive, completeOptions, inWords, lookUp } from "./mapOptions.ts"
+import { Member } from "./member.ts"
+import { addTotals, noTotals, type Totals } from "./totals.ts"
 
 /** How long what `lookup` has opened may take to close, if there is no pool to say so; in milliseconds. */
 const DESTROY_TIMEOUT = 5000
-
-/** A key of the map: its pool is about to open, is open, or closes. */
-class Member<K, A, E> {
-  readonly key: K
-  readonly name: string
-  /** Of what `lookup` opens. The pool has one of its own, which closes before. */
-  readonly scope = Scope.makeUnsafe()
-  readonly poolScope = Scope.makeUnsafe()
-  /** Callers that wait for the pool to open. */
-  readonly waiting = new Set<() => void>()
-  pool: ConnectionPool<A, E> | undefined = undefined
-  /** Why there is no pool. */
-  failure: Effect.Effect<never, E> | undefined = undefined
-  isOpening = true
-  isClosing = false
-  /** Calls the opening off. */
-  cancel: ((grace: number) => void) | undefined = undefined
-  alarm: Background.Alarm | undefined = undefined
-  openedAt = 0
-  idleTimeToLive = Infinity
-
-  constructor(key: K, name: string) {
-    this.key = key
-    this.name = name
-  }
-
-  /** Whether somebody uses it, or waits. */
-  get isBusy(): boolean {
-    if (this.pool === undefined) return this.isOpening
-    const { pending, used } = this.pool.admission
-    return used > 0 || pending > 0
-  }
-
-  /** When somebody last used it. */
-  get usedAt(): number {
-    return this.pool === undefined ? this.openedAt : Math.max(this.openedAt, this.pool.store.usedAt)
-  }
-}
 
 /**
  * The pools of a map, by key.
@@ -341,7 +304,7 @@ export class Members<K, A, E> {
   /** Takes a key out of the table, and closes its pool after `first`. */
   #end(member: Member<K, A, E>, first: Effect.Effect<void>): void {
     member.isClosing = true
-    if (this.#find(member.key) === member) MutableHashMap.remove(this.#table, member.key)
+    MutableHashMap.remove(this.#table, member.key)
     member.alarm?.clear()
     member.cancel?.(0)
     this.background.fork(
@@ -464,10 +427,7 @@ export class Members<K, A, E> {
         else this.#close(member)
       }
       this.#endIfEmpty()
-      return Effect.andThen(
-        Deferred.await(this.#ended),
-        Effect.sync(() => this.background.interruptAll())
-      )
+      return Deferred.await(this.#ended)
     })
   }
 
@@ -531,30 +491,4 @@ export class Members<K, A, E> {
     const message = `Pool "${name}": ${what}`
     this.background.fork(cause === undefined ? Effect.logWarning(message) : Effect.logWarning(message, cause))
   }
-}
-
-/** What can be added up over pools. */
-export type Totals = Pick<
-  Observer.Observer,
-  "acquired" | "released" | "created" | "createFailed" | "timeouts" | "exhausted" | "destroyed"
->
-
-const noTotals = (): Totals => ({
-  acquired: 0,
-  released: 0,
-  created: 0,
-  createFailed: 0,
-  timeouts: 0,
-  exhausted: 0,
-  destroyed: Object.fromEntries(PoolEvent.destroyReasons.map((reason) => [reason, 0])) as Totals["destroyed"]
-})
-
-const addTotals = (totals: Totals, counted: Totals): void => {
-  totals.acquired += counted.acquired
-  totals.released += counted.released
-  totals.created += counted.created
-  totals.createFailed += counted.createFailed
-  totals.timeouts += counted.timeouts
-  totals.exhausted += counted.exhausted
-  for (const reason of PoolEvent.destroyReasons) totals.destroyed[reason] += counted.destroyed[reason]
 }
