@@ -1,4 +1,4 @@
-import { ConnectionPool } from "@effect-pools/connection"
+import { ConnectionPool, ConnectionPoolMap } from "@effect-pools/connection"
 import { Budget } from "@effect-pools/core"
 import { Resource, ResourcePool } from "@effect-pools/resource"
 import * as Effect from "effect/Effect"
@@ -35,14 +35,18 @@ export const makeResourceCases = Effect.fnUntraced(function* ({
 }: Effort): Effect.fn.Return<ReadonlyArray<Case>, unknown, Scope.Scope> {
   const connections = yield* makeOurs()
   const [resource] = yield* makeResources(1)
+  const map = yield* ConnectionPoolMap.make({ lookup: () => ({ acquire: allocate }), max: 10 })
   const uses = {
     "ConnectionPool.use": ConnectionPool.use(connections, useBody),
-    "Resource.use": Resource.use(resource!, useBody)
+    "Resource.use": Resource.use(resource!, useBody),
+    "ConnectionPoolMap.use": ConnectionPoolMap.use(map, "key", useBody)
   }
   const warm: Case = {
     name: "resource-warm",
-    title: "use of a resource that is allocated",
-    method: "One fiber, Effect.whileLoop; the effect is built once. The connection pool has ten idle items.",
+    title: "use of what is there, by its name",
+    method:
+      "One fiber, Effect.whileLoop; the effect is built once. A resource that is allocated, and a connection of a key's pool," +
+      " against a connection pool of ten idle items.",
     operations: isQuick ? 20_000 : 100_000,
     rounds: isQuick ? 21 : 101,
     overhead: "empty loop",
@@ -50,7 +54,10 @@ export const makeResourceCases = Effect.fnUntraced(function* ({
       inOneFiber("empty loop", () => body),
       ...Object.entries(uses).map(([name, use]) => inOneFiber(name, () => use))
     ],
-    comparisons: [{ name: "Resource.use", against: "ConnectionPool.use", goal: 1 / 1.2 }]
+    comparisons: [
+      { name: "Resource.use", against: "ConnectionPool.use", goal: 0.83 },
+      { name: "ConnectionPoolMap.use", against: "ConnectionPool.use" }
+    ]
   }
   const bare = Effect.scoped(Effect.flatMap(Effect.acquireRelease(allocate, release), useBody))
   const few = `${2 * PLACES} resources`
