@@ -319,24 +319,17 @@ export class Admission<A, out E = unknown> {
     }
   }
 
-  /** Sends everybody in the queue away: the pool closes. */
-  #turnAwayAll(): void {
-    for (const { lease } of Array.from(this.waiters)) {
-      if (lease.state === "waiting") this.#answer(lease, this.#closedTo(lease), "closed")
-    }
-  }
-
   /** What is left to a lease that finds the pool closed. */
   #closedTo(lease: Lease<A>): Effect.Effect<any, any> {
     const elsewhere = lease.request.elsewhere(lease)
     return elsewhere === undefined ? Effect.fail(this.#refusals.closed) : (elsewhere as never)
   }
 
-  /** Ends the wait of everybody in the queue with a failure. */
-  failWaiters(failure: Effect.Effect<never, unknown>, outcome: WaitOutcome): void {
+  /** Ends the wait of everybody in the queue. */
+  failWaiters(answer: (lease: Lease<A>) => Effect.Effect<unknown, unknown>, outcome: WaitOutcome): void {
     // Failing one may bring in others, who were not there when the failure was decided.
     for (const { lease } of Array.from(this.waiters)) {
-      if (lease.state === "waiting") this.#answer(lease, failure, outcome)
+      if (lease.state === "waiting") this.#answer(lease, answer(lease), outcome)
     }
   }
 
@@ -404,7 +397,7 @@ export class Admission<A, out E = unknown> {
         this.lifecycle = "draining"
         this.permits?.retire()
         this.observer.emit({ _tag: "Draining" })
-        this.#turnAwayAll()
+        this.failWaiters((lease) => this.#closedTo(lease), "closed")
       }
       // Once begun it goes on, also if whoever asked for it stops waiting.
       this.background.fork(
@@ -425,7 +418,7 @@ export class Admission<A, out E = unknown> {
         this.permits?.retire()
         this.observer.emit({ _tag: "Closing", used: this.used })
         this.#deadline.clear()
-        this.#turnAwayAll()
+        this.failWaiters((lease) => this.#closedTo(lease), "closed")
         this.store.shutdown()
       }
       return Effect.andThen(
@@ -552,7 +545,7 @@ export class Admission<A, out E = unknown> {
   /** The budget has closed. */
   budgetClosed(): void {
     const refusal = this.#refuseWithoutBudget()
-    if (refusal !== undefined) this.failWaiters(refusal, "failed")
+    if (refusal !== undefined) this.failWaiters(() => refusal, "failed")
   }
 
   /** Takes a lease out of the queue and ends its wait with `answer`. */

@@ -319,10 +319,10 @@ export const faults: Record<string, Fault> = {
     9,
     "waiters fail with Closed at once, and are not interrupted",
     ({ admission }) => {
-      replace(admission, "failWaiters", (failWaiters) => (failure, outcome) => {
+      replace(admission, "failWaiters", (failWaiters) => (answer, outcome) => {
         const last = Array.from(admission.waiters).at(-1)
         if (last !== undefined) admission.waiters.remove(last)
-        failWaiters(failure, outcome)
+        failWaiters(answer, outcome)
       })
     }
   ),
@@ -331,7 +331,7 @@ export const faults: Record<string, Fault> = {
     9,
     "waiters fail with Closed at once, and are not interrupted",
     ({ admission }) => {
-      replace(admission, "failWaiters", (failWaiters) => (_, outcome) => failWaiters(Effect.interrupt, outcome))
+      replace(admission, "failWaiters", (failWaiters) => (_, outcome) => failWaiters(() => Effect.interrupt, outcome))
     }
   ),
 

@@ -194,7 +194,8 @@ export class Creation<A, E> {
   /** With a live connection around, waiting still makes sense, and nobody is told: `false`. */
   #failWaiters(cause: Cause.Cause<E | PoolError.PoolError>): boolean {
     if (this.#admission.idle + this.#admission.used > 0) return false
-    this.#admission.failWaiters(Effect.failCause(cause), "failed")
+    const failure = Effect.failCause(cause)
+    this.#admission.failWaiters(() => failure, "failed")
     return true
   }
 }
