@@ -3,7 +3,8 @@ import { ConnectionPool, ConnectionPoolMap } from "@effect-pools/connection"
 import { Gates, InterruptSweep } from "@effect-pools/testing"
 import { afterAll, describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
 import { subject } from "./map.subject.ts"
 
 const total = { scenarios: 0, interruptions: 0, leaks: 0 }
@@ -142,6 +143,15 @@ const scenarios: Record<string, Scenario> = {
     program: ({ map }) => Effect.exit(ConnectionPoolMap.use(map, "a", () => Effect.void, { acquireTimeout: 5 }))
   },
   "use, opening slowly, with a span": { lookup: 10, program: (world) => Effect.withSpan(use(world), "test") },
+  "get, opening slowly, with a span, its scope closed by somebody else": {
+    lookup: 10,
+    program: (world) =>
+      Effect.gen(function* () {
+        const scope = yield* Scope.make()
+        soon(world, Scope.close(scope, Exit.void))
+        return yield* Effect.exit(Scope.provide(Effect.withSpan(ConnectionPoolMap.get(world.map, "a"), "test"), scope))
+      })
+  },
   "use, a lookup that fails": {
     lookup: 5,
     program: (world) => Effect.exit(use(world, "unknown"))

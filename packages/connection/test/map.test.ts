@@ -14,6 +14,7 @@ import * as Scheduler from "effect/Scheduler"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
+import * as Tracer from "effect/Tracer"
 import { Backend, type Connection, type ConnectError, fork, loggingTo } from "./backend.ts"
 
 type Map<K = string, E = ConnectError> = ConnectionPoolMap.ConnectionPoolMap<K, Connection, E>
@@ -256,6 +257,50 @@ describe("a key's pool is opened", () => {
       assert.strictEqual(reasonOf(yield* Effect.exit(touch(map, "a", { acquireTimeout: 0 }))), "Exhausted")
       yield* Deferred.succeed(lookups[0]!, {})
       assert.isTrue(Option.isSome(yield* ConnectionPoolMap.poolIfOpen(map, "a")))
+    })
+  )
+
+  it.effect("for who takes a connection for a scope as long as that is open, and leaves nothing in it", () =>
+    Effect.gen(function* () {
+      const { lookups, map } = yield* gated()
+      const [closing, lasting] = [yield* Scope.make(), yield* Scope.make()]
+      const left = yield* fork(Effect.exit(Scope.provide(ConnectionPoolMap.get(map, "a"), closing)))
+      const stays = yield* fork(Scope.provide(ConnectionPoolMap.get(map, "a"), lasting))
+      yield* Scope.close(closing, Exit.void)
+      const exit = yield* Fiber.join(left)
+      assert.isTrue(Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause))
+      yield* Deferred.succeed(lookups[0]!, {})
+      yield* Fiber.join(stays)
+      assert.deepInclude(yield* ConnectionPoolMap.stats(map), { acquired: 1, used: 1, pending: 0 })
+      // The lease, and nothing of the wait before it.
+      assert.isUndefined(lasting.state._tag === "Open" ? lasting.state.finalizers : "none")
+      yield* Scope.close(lasting, Exit.void)
+      assert.strictEqual((yield* ConnectionPoolMap.stats(map)).used, 0)
+    })
+  )
+
+  it.effect("in a span of its own, if somebody traces, before that of the wait for a connection", () =>
+    Effect.gen(function* () {
+      const spans: Array<Tracer.NativeSpan> = []
+      const tracer = Tracer.make({
+        span(options) {
+          const span = new Tracer.NativeSpan(options)
+          spans.push(span)
+          return span
+        }
+      })
+      const { lookups, map } = yield* gated()
+      const caller = yield* fork(touch(map, "a").pipe(Effect.withSpan("request"), Effect.withTracer(tracer)))
+      yield* Deferred.succeed(lookups[0]!, {})
+      yield* Fiber.join(caller)
+      assert.deepStrictEqual(
+        spans.map(({ attributes, name }) => [name, attributes.get("pool.name")]),
+        [
+          ["request", undefined],
+          ["pool.open", "tenants/a"],
+          ["pool.wait", "tenants/a"]
+        ]
+      )
     })
   )
 

@@ -104,7 +104,14 @@ export class Members<K, A, E> {
     if (timeout === 0) return this.#exhausted(member.name, this.budget.max)
     const now = this.clock.now()
     const waiting = call.again(now)
-    return this.#await(member, waiting as never, timeout, timeout - (now - waiting.since!))
+    const isOver = this.#await(member, timeout, timeout - (now - waiting.since!))
+    const { cache, context } = fiber
+    const isTraced = cache.tracerEnabled && cache.span !== undefined
+    const traced = isTraced
+      ? Effect.withSpan(isOver, "pool.open", { attributes: { "pool.name": member.name }, captureStackTrace: false })
+      : isOver
+    const waited = call.body === undefined ? whileOpen(Context.getUnsafe(context, Scope.Scope), traced) : traced
+    return Effect.flatMap(waited, () => waiting as never)
   }
 
   /** The pool of a key if it is there and hands out connections, now or when it is resumed. */
@@ -138,7 +145,7 @@ export class Members<K, A, E> {
       if (pool !== undefined) return Effect.succeed(pool)
       const member = this.#open(key)
       if (Effect.isEffect(member)) return member
-      return this.#await(member, this.open(key), Infinity, Infinity)
+      return Effect.andThen(this.#await(member, Infinity, Infinity), this.open(key))
     })
   }
 
@@ -245,18 +252,13 @@ export class Members<K, A, E> {
     this.#close(member)
   }
 
-  /** Goes on with `onward` when the opening is over, unless it has failed or it takes longer than `left` of `timeout`. */
-  #await<B, E2>(
-    member: Member<K, A, E>,
-    onward: Effect.Effect<B, E2>,
-    timeout: number,
-    left: number
-  ): Effect.Effect<B, any> {
-    return Effect.callback<B, any>((resume) => {
+  /** Ends when the opening is over: with its failure, or with that of a caller who had `timeout`, of which so much is `left`. */
+  #await(member: Member<K, A, E>, timeout: number, left: number): Effect.Effect<void, any> {
+    return Effect.callback<void, any>((resume) => {
       let cancel: (() => void) | undefined
       const answer = (): void => {
         cancel?.()
-        resume(member.failure ?? onward)
+        resume(member.failure ?? Effect.void)
       }
       if (!member.isOpening) return answer()
       member.waiting.add(answer)
@@ -491,4 +493,21 @@ export class Members<K, A, E> {
     const message = `Pool "${name}": ${what}`
     this.background.fork(cause === undefined ? Effect.logWarning(message) : Effect.logWarning(message, cause))
   }
+}
+
+/** What waits for the sake of a scope waits no longer than that is open. */
+const whileOpen = <E>(scope: Scope.Scope, wait: Effect.Effect<void, E>): Effect.Effect<void, E> => {
+  if (scope.state._tag === "Closed") return wait
+  let child: Scope.Closeable | undefined
+  return Effect.onExit(
+    Effect.suspend(() => {
+      child = Scope.forkUnsafe(scope)
+      const closed = Deferred.makeUnsafe<void>()
+      return Effect.andThen(
+        Scope.addFinalizer(child, Deferred.succeed(closed, undefined)),
+        Effect.raceFirst(wait, Effect.andThen(Deferred.await(closed), Effect.interrupt))
+      )
+    }),
+    () => (child === undefined ? Effect.void : Scope.close(child, Exit.void))
+  )
 }
