@@ -297,7 +297,7 @@ describe("errors", () => {
     ConnectionPool.use(pool, run).pipe(
       Effect.catchReason("PoolError", "AcquireTimeout", (reason) => {
         expect(reason.waited).type.toBe<number>()
-        expect(reason.phase).type.toBe<"queue" | "create">()
+        expect(reason.phase).type.toBe<"queue" | "create" | "open" | "put" | "capacity">()
         expect(reason.explanation.lastCreateFailure).type.toBe<string | undefined>()
         return Effect.void
       })
