@@ -121,6 +121,10 @@ export const make = (options: Options): Effect.Effect<ResourcePool, InvalidOptio
  *
  * **Gotchas**
  *
+ * With a `release`, `allocate` is not interrupted when `allocateTimeout` is over, as in `Effect.acquireRelease`, so that what it
+ * comes to have after all is released. If it can be interrupted without leaving anything behind, `Effect.interruptible` around it
+ * lets it be. Without a `release` it can be interrupted as it is.
+ *
  * A resource is never allocated before its last release, or failed attempt, has ended: if that hangs, its callers time out
  * while all others go on.
  *
@@ -155,16 +159,11 @@ export const create: {
     )
 )
 
-/** As `Effect.acquireRelease`, but that allocating can be interrupted. */
 const withRelease = <A, E>({
   allocate,
   release
 }: Resource.ResourceOptions<A, E, any, any, any>): Effect.Effect<A, E, any> =>
-  release === undefined
-    ? allocate
-    : Effect.uninterruptibleMask((restore) =>
-        Effect.tap(restore(allocate), (value) => Effect.addFinalizer(() => Effect.orDie(release(value))))
-      )
+  release === undefined ? allocate : Effect.acquireRelease(allocate, (value) => Effect.orDie(release(value)))
 
 /**
  * Makes sure that what this resource is now is not handed out again: it is released now if it is idle, and else when it is
