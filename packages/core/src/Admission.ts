@@ -616,8 +616,8 @@ export class Admission<A, out E = unknown> {
   }
 
   /** Creating an item took too long: a failure like others of creation, but the pool's own. */
-  createTimeout(waited: number): PoolError {
-    return acquireTimeout(this, { phase: "create", waited, state: stateOf(this) })
+  createTimeout(waited: number, resource?: string): PoolError {
+    return acquireTimeout(this, { phase: "create", waited, resource, state: stateOf(this) })
   }
 
   /** Logs a warning from the pool itself. */

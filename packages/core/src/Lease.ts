@@ -34,6 +34,8 @@ import type { Waiter } from "./Waiter.ts"
  */
 export interface Entry<A> {
   readonly id: number
+  /** What it is called in the log. Default: by its number. */
+  readonly name?: string | undefined
   readonly value: A
   /** The latest of the leases on this item, which are linked through {@link Lease.previous} and {@link Lease.next}. */
   holder: Lease<A> | undefined

@@ -83,6 +83,8 @@ export interface EndOptions {
  */
 export interface Ending {
   readonly id: number
+  /** What it is called in the log. Default: by its number. */
+  readonly name?: string | undefined
   readonly scope: Scope.Closeable
   readonly createdAt: number
   /** How many places it takes. Default 1. */
@@ -100,6 +102,14 @@ export interface ItemOptions<A, E> {
   readonly acquire?: Effect.Effect<A, E, Scope.Scope> | undefined
   /** How many places it takes. Default 1. */
   readonly places?: number | undefined
+  /** What it is called in errors and logs. Default: by its number. */
+  readonly name?: string | undefined
+}
+
+/** What an end concerns: an item, or an attempt that has come to nothing. */
+interface Ended {
+  readonly id: number | undefined
+  readonly name?: string | undefined
 }
 
 /**
@@ -136,9 +146,10 @@ export class Supply<A, E> {
   }
 
   /** Starts to make an item, which the caller has claimed: see `Admission.claim`. */
-  make(attempt: Attempt<A, E>, { acquire = this.#options.acquire, places = 1 }: ItemOptions<A, E> = {}): void {
+  make(attempt: Attempt<A, E>, { acquire = this.#options.acquire, name, places = 1 }: ItemOptions<A, E> = {}): void {
     const { clock, observer } = this.#admission
     const scope = Scope.makeUnsafe()
+    const own: Ended = { id: undefined, name }
     // Of two: the attempt itself, and the end of what it has opened.
     let isLeft = 2
     const gone = (): void => {
@@ -165,13 +176,13 @@ export class Supply<A, E> {
         // What it has opened keeps the permit until it is closed, as an item does.
         this.#admission.creating--
         this.#admission.destroying++
-        this.#failed(exit?.cause ?? Cause.fail(this.#admission.createTimeout(took)), now, startedAt, attempt)
-        this.#close(scope, exit ?? Exit.void, undefined, places, { ended: attempt.cleaned, gone })
+        this.#failed(exit?.cause ?? Cause.fail(this.#admission.createTimeout(took, name)), now, startedAt, attempt)
+        this.#close(scope, exit ?? Exit.void, own, places, { ended: attempt.cleaned, gone })
         if (exit !== undefined) gone()
       },
       // The scope of an attempt that was given up is closed: what it still opens is closed in the same breath.
       late: (exit) => {
-        this.#late(undefined, exit)
+        this.#late(own, exit)
         gone()
       }
     })
@@ -192,7 +203,7 @@ export class Supply<A, E> {
     this.#admission.destroying++
     observer.destroyed[reason]++
     const age = clock.now() - item.createdAt
-    this.#close(item.scope, Exit.void, item.id, item.places ?? 1, {
+    this.#close(item.scope, Exit.void, item, item.places ?? 1, {
       ended: (exit) => {
         ended?.(exit)
         observer.emit({ _tag: "ItemDestroyed", item: item.id, reason, age })
@@ -233,7 +244,7 @@ export class Supply<A, E> {
   #close(
     scope: Scope.Closeable,
     exit: Exit.Exit<unknown, unknown>,
-    item: number | undefined,
+    item: Ended,
     places: number,
     { ended, gone }: EndOptions
   ): void {
@@ -260,14 +271,16 @@ export class Supply<A, E> {
   }
 
   /** What was given up ended after all: not as an answer to its interruption, it may say why it took so long. */
-  #late(item: number | undefined, exit: Exit.Exit<unknown, unknown>): void {
+  #late(item: Ended, exit: Exit.Exit<unknown, unknown>): void {
     if (Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause)) this.#endFailed(item, exit.cause)
   }
 
-  #endFailed(item: number | undefined, cause: Cause.Cause<unknown>): void {
-    const { name, noun, observer } = this.#admission
-    observer.emit({ _tag: "BackgroundFailure", during: "destroy", item, cause: inWords(cause) })
-    const what = item === undefined ? "cleaning up after a failed creation" : `destroy of ${noun} ${item}`
-    this.#admission.warn(`Pool "${name}": ${what} failed`, cause)
+  #endFailed({ id, name }: Ended, cause: Cause.Cause<unknown>): void {
+    const { name: pool, noun, observer } = this.#admission
+    observer.emit({ _tag: "BackgroundFailure", during: "destroy", item: id, cause: inWords(cause) })
+    const which = name === undefined ? `${noun} ${id}` : `${noun} "${name}"`
+    const attempt = name === undefined ? "a failed creation" : `a failed creation of "${name}"`
+    const what = id === undefined ? `cleaning up after ${attempt}` : `destroy of ${which}`
+    this.#admission.warn(`Pool "${pool}": ${what} failed`, cause)
   }
 }

@@ -45,7 +45,7 @@ export interface Resource<out A, out E = never> extends Pipeable {
  * @since 0.1.0
  */
 export interface ResourceOptions<A, E, R, E2 = never, R2 = never> {
-  /** Allocates it. What it adds to its scope is run when the resource is released. */
+  /** Allocates it. What it adds to its scope is run when the resource is released. Not interrupted if there is a `release`. */
   readonly allocate: Effect.Effect<A, E, R>
   /** Releases it, before what `allocate` has added to its scope. Default: that is all. */
   readonly release?: ((value: A) => Effect.Effect<unknown, E2, R2>) | undefined
@@ -64,7 +64,8 @@ export interface ResourceOptions<A, E, R, E2 = never, R2 = never> {
 export interface GetOptions extends Pool.AcquireOptions {
   /**
    * Whether to wait for others: for the resource to be put back, or for a place in the pool. With `false` the call fails
-   * with `Exhausted` instead; allocating the resource, or releasing an idle one for it, is waited for. Default `true`.
+   * with `Exhausted` instead; allocating the resource, or releasing an idle one for it, is waited for. This is decided when
+   * the call is made: suspending the pool after that, say, has it wait as others do. Default `true`.
    */
   readonly wait?: boolean | undefined
 }

@@ -176,7 +176,7 @@ const play = Effect.fnUntraced(function* ({ isCalm, operations, sabotage, seed }
   })
   const { book, pool } = world
   const probes = yield* Effect.forEach(Array.from({ length: 14 }), (_, n) =>
-    world.probe(`r${n}`, 1 + (n % 4 === 0 ? n % 3 : 0))
+    world.probe(`r${n}`, 1 + (n % 4 === 0 ? n % 3 : 0), n % 2 === 1)
   )
   const inspector = new Inspector(world, probes, isCalm)
   const auditor = yield* Auditor.make(pool, { callSites: false })
@@ -211,10 +211,14 @@ const play = Effect.fnUntraced(function* ({ isCalm, operations, sabotage, seed }
   ]
   for (let n = 0; n < operations; n++) {
     switch (yield* below(14)) {
-      case 0:
-        if ((yield* below(2)) === 0) (yield* some).release = yield* pick(gates)
-        else (yield* some).allocate = yield* pick<Gates.Gate>(isCalm ? gates : [...gates, "hang"])
+      case 0: {
+        const probe = yield* some
+        if ((yield* below(2)) === 0) probe.release = yield* pick(gates)
+        // Every second one can be interrupted.
+        else
+          probe.allocate = yield* pick(isCalm || probes.indexOf(probe) % 2 === 0 ? gates : [...gates, "hang" as const])
         break
+      }
       case 1: {
         const probe = yield* some
         probe.allocate = probe.release = "ok"

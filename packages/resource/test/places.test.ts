@@ -90,6 +90,29 @@ describe("releases for those in line", () => {
     })
   )
 
+  it.effect("that hang have its callers go first for a second, and no longer", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 2, releaseTimeout: "1 minute" })
+      const [a, b] = (yield* idling(world, "a b")) as [Probe, Probe]
+      a.release = "stuck"
+      const needy = yield* fork((yield* world.probe("x")).use())
+      const again: Effect.Effect<never, unknown> = Effect.suspend(() =>
+        Effect.andThen(
+          Resource.use(b.resource, () => Effect.sleep(10)),
+          again
+        )
+      )
+      const callers = [yield* fork(again), yield* fork(again)]
+      yield* TestClock.adjust(999)
+      expect([outcome(needy), b.releases]).toEqual(["waiting", 0])
+      yield* TestClock.adjust(11)
+      yield* settle
+      expect(outcome(needy)).toBe(1)
+      yield* Fiber.interruptAll(callers)
+      a.release = "ok"
+    })
+  )
+
   it.effect("do not keep a resource that is put back from who waits for it", () =>
     Effect.gen(function* () {
       const world = yield* open({ max: 2 })

@@ -405,6 +405,39 @@ describe("a wait", () => {
   )
 })
 
+describe("a caller who does not wait for others", () => {
+  it.effect("waits for what is being allocated already, for nobody", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 1 })
+      const a = yield* world.probe("a")
+      a.allocate = 10
+      expect(told(yield* Effect.exit(a.use({ acquireTimeout: 0 })))).toBe("Exhausted")
+      const first = yield* fork(a.use({ wait: false }))
+      const second = yield* fork(a.use({ wait: false }))
+      yield* TestClock.adjust(10)
+      yield* settle
+      expect([outcome(first), outcome(second)]).toEqual([1, "Exhausted"])
+      expect(a.allocations).toBe(1)
+    })
+  )
+
+  it.effect("waits as others do when the pool is suspended after the call", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 1 })
+      const a = yield* world.probe("a")
+      a.allocate = 10
+      const fiber = yield* fork(a.use({ wait: false }))
+      yield* ResourcePool.suspend(world.pool)
+      yield* TestClock.adjust(10)
+      yield* settle
+      expect(outcome(fiber)).toBe("waiting")
+      yield* ResourcePool.resume(world.pool)
+      yield* settle
+      expect(outcome(fiber)).toBe(1)
+    })
+  )
+})
+
 describe("scheduleRelease", () => {
   it.effect("releases an idle resource at once", () =>
     Effect.gen(function* () {
@@ -479,7 +512,7 @@ describe("scheduleRelease", () => {
       yield* settle
       expect(counts(world)).toEqual(rest)
       expect(tags(world)).toContain("BackgroundFailure")
-      expect(world.logs).toEqual([expect.stringContaining('Pool "test": destroy of resource 1 failed')])
+      expect(world.logs).toEqual([expect.stringContaining('Pool "test": destroy of resource "a" failed')])
     })
   )
 })
@@ -531,6 +564,111 @@ describe("a failure", () => {
       yield* settle
       expect(world.logs).toEqual([expect.stringContaining('Pool "test": "a" could not be allocated')])
       expect(counts(world)).toEqual(rest)
+    })
+  )
+
+  it.effect("to allocate in time is told with the name of the resource, and what comes to be later is released", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 1, allocateTimeout: 100 })
+      const [a, b] = (yield* world.probes("a b")) as [Probe, Probe]
+      a.allocate = 1000
+      const fiber = yield* fork(Effect.flip(a.use()))
+      yield* TestClock.adjust(100)
+      yield* settle
+      expect(outcome(fiber)).toMatchObject({
+        reason: { _tag: "AcquireTimeout", phase: "create", resource: "a", waited: 100 },
+        message: expect.stringMatching(/^Pool "test": creating "a" took longer than 100 ms/)
+      })
+      // Its place is free, but it is not allocated again before that has ended.
+      expect(yield* b.use()).toBe(1)
+      const again = yield* fork(a.use())
+      yield* TestClock.adjust(899)
+      expect([outcome(again), a.state]).toEqual(["waiting", "coming"])
+      a.allocate = "ok"
+      yield* TestClock.adjust(1)
+      yield* settle
+      expect(outcome(again)).toBe(2)
+      expect(a).toMatchObject({ allocations: 2, releases: 1 })
+    })
+  )
+
+  it.effect("to allocate in time ends what can be interrupted, which can then be had again", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 1, allocateTimeout: 100 })
+      let isFirst = true
+      const connect = Effect.suspend(() => {
+        const answer = isFirst ? Effect.never : Effect.succeed("connected")
+        isFirst = false
+        return answer
+      })
+      const released: Array<string> = []
+      const options = [
+        { allocate: Effect.interruptible(connect), release: (it: string) => Effect.sync(() => released.push(it)) },
+        { allocate: connect }
+      ]
+      for (const it of options) {
+        isFirst = true
+        const resource = yield* ResourcePool.create(world.pool, it)
+        const fiber = yield* fork(Effect.flip(Resource.use(resource, Effect.succeed)))
+        yield* TestClock.adjust(100)
+        yield* settle
+        expect(outcome(fiber)).toMatchObject({ reason: { phase: "create" } })
+        expect(yield* Resource.use(resource, Effect.succeed)).toBe("connected")
+        yield* Resource.release(resource)
+      }
+      expect(released).toEqual(["connected"])
+    })
+  )
+
+  it.effect(
+    "to allocate in time loses nothing of what a promise brings later: it is released, and allocated anew",
+    () =>
+      Effect.gen(function* () {
+        const world = yield* open({ max: 1, allocateTimeout: 100 })
+        const connecting = Promise.withResolvers<string>()
+        const released: Array<string> = []
+        const resource = yield* ResourcePool.create(world.pool, {
+          allocate: Effect.promise(() => connecting.promise),
+          release: (it) => Effect.sync(() => released.push(it))
+        })
+        const fiber = yield* fork(Effect.flip(Resource.use(resource, Effect.succeed)))
+        yield* TestClock.adjust(100)
+        yield* settle
+        expect(outcome(fiber)).toMatchObject({ reason: { phase: "create" } })
+        connecting.resolve("late")
+        yield* settle
+        expect(released).toEqual(["late"])
+        expect(counts(world)).toEqual(rest)
+        expect(yield* Resource.use(resource, Effect.succeed)).toBe("late")
+      })
+  )
+
+  it.effect("to clean up after one to allocate is a line in the log, with the name of the resource", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 1 })
+      const allocate = Effect.andThen(
+        Effect.addFinalizer(() => Effect.die("no way back")),
+        Effect.fail("no")
+      )
+      const a = yield* ResourcePool.create(world.pool, { name: "a", allocate })
+      expect(told(yield* Effect.exit(Resource.use(a, () => Effect.void)))).toBe("no")
+      yield* settle
+      expect(world.logs).toEqual([
+        expect.stringContaining('Pool "test": cleaning up after a failed creation of "a" failed')
+      ])
+      expect(counts(world)).toEqual(rest)
+    })
+  )
+
+  it.effect("to release leaves out nothing of what allocating has added to the scope", () =>
+    Effect.gen(function* () {
+      const { pool } = yield* open({ max: 1 })
+      const log: Array<string> = []
+      const allocate = Effect.addFinalizer(() => Effect.sync(() => log.push("finalized")))
+      const a = yield* ResourcePool.create(pool, { allocate, release: () => Effect.fail("stuck") })
+      yield* Resource.use(a, () => Effect.void)
+      expect(yield* Effect.flip(Resource.release(a))).toMatchObject({ reason: "failed", cause: "stuck" })
+      expect(log).toEqual(["finalized"])
     })
   )
 

@@ -7,6 +7,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import type * as Scope from "effect/Scope"
 
 export const { settle } = Sandbox
 
@@ -74,6 +75,14 @@ export class Probe {
           if (Exit.isFailure(exit)) this.book.change(-this.weight)
         })
     )
+  })
+
+  /** The same as one effect, with its release, which can be interrupted. */
+  readonly scoped: Effect.Effect<Value, Gates.GateFailure, Scope.Scope> = Effect.suspend(() => {
+    const acquired = Effect.acquireRelease(this.onAllocate, (value) => Effect.orDie(this.onRelease(value)), {
+      interruptible: true
+    })
+    return typeof this.allocate === "object" ? Effect.uninterruptible(acquired) : acquired
   })
 
   readonly onRelease = (value: Value): Effect.Effect<unknown, Gates.GateFailure> =>
@@ -147,7 +156,7 @@ export class Probe {
 
 export interface World extends Sandbox.Sandbox<ResourcePool.ResourcePool> {
   readonly book: Book
-  readonly probe: (name: string, weight?: number) => Effect.Effect<Probe>
+  readonly probe: (name: string, weight?: number, isScoped?: boolean) => Effect.Effect<Probe>
   readonly probes: (names: string) => Effect.Effect<Array<Probe>>
 }
 
@@ -156,15 +165,12 @@ export const open = Effect.fnUntraced(function* (options: ResourcePool.Options) 
   const made = yield* Sandbox.open(ResourcePool.make({ name: "test", ...options }))
   const book = new Book()
   const all: Array<Probe> = []
-  const probe = (name: string, weight = 1): Effect.Effect<Probe> =>
+  const probe = (name: string, weight = 1, isScoped = false): Effect.Effect<Probe> =>
     Effect.gen(function* () {
       const it = new Probe(book, name, weight)
-      it.resource = yield* ResourcePool.create(made.pool, {
-        name,
-        weight,
-        allocate: it.onAllocate,
-        release: it.onRelease
-      })
+      it.resource = isScoped
+        ? yield* ResourcePool.create(made.pool, { name, weight, allocate: it.scoped })
+        : yield* ResourcePool.create(made.pool, { name, weight, allocate: it.onAllocate, release: it.onRelease })
       all.push(it)
       return it
     }).pipe(Effect.orDie)

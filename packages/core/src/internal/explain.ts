@@ -37,6 +37,7 @@ export const acquireTimeout = (
   {
     heldByCaller = 0,
     phase,
+    resource,
     state,
     waited,
     waitsFor
@@ -44,17 +45,19 @@ export const acquireTimeout = (
     readonly waited: number
     readonly state: State
     readonly phase?: PoolError.AcquireTimeout["phase"]
+    readonly resource?: string | undefined
     readonly heldByCaller?: number
     readonly waitsFor?: WaitsFor<any> | undefined
   }
 ): PoolError.PoolError => {
+  const name = resource ?? waitsFor?.name
   const holder = waitsFor?.holder === undefined ? {} : age(admission, waitsFor.holder)
   return PoolError.make(
     () =>
       new PoolError.AcquireTimeout({
         pool: admission.name,
         phase: phase ?? waitsFor?.phase ?? "queue",
-        ...(waitsFor === undefined ? {} : { resource: waitsFor.name }),
+        ...(name === undefined ? {} : { resource: name }),
         waited,
         explanation: { ...state, ...holder, heldByCaller }
       })

@@ -33,11 +33,12 @@ export class Overdue {
 
   #report(lease: Lease<any>, held: number): void {
     const { name, noun, observer } = this.#admission
-    const item = lease.entry!.id
+    const { id: item, name: called } = lease.entry!
     const takenAt = lease.request.callSite
     this.#reported.add(lease)
     observer.emit({ _tag: "LeaseOverdue", item, lease: this.#admission.leaseId(lease), held, takenAt })
+    const which = called === undefined ? `${noun} ${item}` : `${noun} "${called}"`
     const where = takenAt ?? "in an unknown place"
-    this.#admission.warn(`Pool "${name}": ${noun} ${item} has been held for ${Math.round(held)} ms; taken ${where}`)
+    this.#admission.warn(`Pool "${name}": ${which} has been held for ${Math.round(held)} ms; taken ${where}`)
   }
 }

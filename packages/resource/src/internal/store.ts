@@ -35,6 +35,10 @@ class Allocation implements Lease.Entry<any>, Supply.Ending, LinkedList.Linked<A
   previous: Allocation | undefined = undefined
   next: Allocation | undefined = undefined
 
+  get name(): string {
+    return this.resource.name
+  }
+
   constructor(resource: Holding, id: number, value: unknown, scope: Scope.Closeable, createdAt: number) {
     this.resource = resource
     this.id = id
@@ -248,7 +252,7 @@ export class ResourceStore implements Store.Store<any, any> {
           admission.serve()
         }
       },
-      { acquire: resource.allocate, places: resource.weight }
+      { acquire: resource.allocate, name: resource.name, places: resource.weight }
     )
   }
 
@@ -401,7 +405,7 @@ export class ResourceStore implements Store.Store<any, any> {
   #isWithinReach(resource: Holding): boolean {
     const { lifecycle, max, permits } = this.#admission
     if (lifecycle !== "open" || this.#line.ready > 0 || resource.waiters.size > 0) return false
-    if (resource.state !== "released") return resource.state === "idle"
+    if (resource.state !== "released") return resource.state === "idle" || resource.state === "allocating"
     if (this.#taken - this.#leaving - this.#idlePlaces + this.#line.wanted + resource.weight > max) return false
     return permits === undefined || this.#idle.size > 0 || permits.isWithinReach(resource.weight)
   }
