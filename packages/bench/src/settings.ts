@@ -9,15 +9,20 @@ export interface Effort {
 export interface Settings extends Effort {
   /** Where to write the results; `undefined` means into the documentation. */
   readonly json: string | undefined
-  /** Only the cases whose names contain this. */
+  /** Only the groups whose names contain this or, if there are none, the cases whose names do. */
   readonly only: string | undefined
+  /** Compares the leases of connections with what is recorded, and writes nothing. */
+  readonly isCheck: boolean
 }
 
-export const USAGE = `pnpm bench [--quick] [--json FILE] [--only NAME]
+export const USAGE = `pnpm bench [--quick] [--check] [--json FILE] [--only NAME]
 
   --quick      about a minute, with a wider spread; leaves docs/benchmarks as it is
+  --check      half a minute: fails if leases of connections are much slower, against Effect's own pool, than what
+               docs/benchmarks says; leaves it as it is
   --json FILE  write the results to FILE instead of docs/benchmarks
-  --only NAME  only the cases whose names contain NAME; leaves docs/benchmarks as it is
+  --only NAME  only the groups whose names contain NAME or, if there are none, the cases whose names do; leaves
+               docs/benchmarks as it is
 `
 
 /** `undefined` if the program was asked for its usage. */
@@ -29,8 +34,10 @@ export const parseSettings = (args: ReadonlyArray<string>): Settings | undefined
       quick: { type: "boolean", default: false },
       json: { type: "string" },
       only: { type: "string" },
+      check: { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false }
     }
   })
-  return values.help ? undefined : { isQuick: values.quick, json: values.json, only: values.only }
+  if (values.help) return undefined
+  return { isQuick: values.quick || values.check, json: values.json, only: values.only, isCheck: values.check }
 }

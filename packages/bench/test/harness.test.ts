@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { type Case, measure } from "../src/harness.ts"
+import { regressionsOf } from "../src/regressions.ts"
 import { spreadOf } from "../src/statistics.ts"
 
 const makeCase = (took: Record<string, number>, more?: Partial<Case>) => {
@@ -53,5 +54,21 @@ describe("measure", () => {
 describe("spreadOf", () => {
   it("interpolates between neighbours", () => {
     expect(spreadOf([4, 1, 3, 2])).toEqual({ samples: 4, min: 1, p25: 1.75, median: 2.5, p75: 3.25 })
+  })
+})
+
+describe("regressions", () => {
+  const measured = (name: string, ratio: number) =>
+    measure(
+      makeCase({ ours: 10, theirs: 10 * ratio }, { name, comparisons: [{ name: "ours", against: "theirs" }] }).case_
+    )
+
+  it("are ratios that have fallen far below what is recorded", async () => {
+    const recorded = [await measured("a", 2), await measured("b", 2)]
+    const now = [await measured("a", 1.3), await measured("b", 1.1), await measured("c", 0.1)]
+    expect(regressionsOf(now, recorded, () => false)).toEqual([])
+    expect(regressionsOf(now, recorded, (against) => against === "theirs")).toEqual([
+      { title: "case", name: "ours", against: "theirs", recorded: 2, now: 1.1 }
+    ])
   })
 })
