@@ -281,7 +281,7 @@ export const check = (
 ): CheckedShare | undefined => {
   if (given === undefined) return undefined
   const share: Share = isBudget(given) ? { budget: given } : given
-  if (typeof share !== "object" || share === null || !isBudget(share.budget)) {
+  if (share === null || !isBudget(share.budget)) {
     return checks.refuse("budget", given, "must be a Budget, or an object with one as `budget`")
   }
   checks.known(share, shareFields, "budget.")

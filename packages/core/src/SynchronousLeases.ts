@@ -25,7 +25,7 @@ import { Lease, Request } from "./Lease.ts"
 export class SynchronousLeases<A, E, L extends Lease<A> = Lease<A>> {
   readonly #admission: Admission<A, E>
   /** Of all of these leases, and of no other. */
-  readonly #options = { timeout: 0 }
+  readonly #options = {}
   readonly #request: Request<A>
   /** Those that have ended, linked through `next`. */
   #spare: L | undefined = undefined

@@ -343,6 +343,45 @@ describe("a budget", () => {
     })
   )
 
+  it.effect("is blamed in a timeout only while it has nothing to give, or has closed", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const budget = yield* Scope.provide(Budget.make({ name: "files", max: 2 }), scope)
+      const [one, other] = [
+        yield* openPool(budget, { name: "one", max: 1 }),
+        yield* openPool(budget, { name: "other" })
+      ]
+      const held = [yield* hold(other), yield* hold(other)]
+      const first = yield* fork(hold(one))
+      /** What whoever waits for the one item of this pool is told in the end. */
+      const blamed = Effect.gen(function* () {
+        const caller = yield* fork(Effect.flip(Pool.use(one, () => Effect.void)))
+        yield* TestClock.adjust(1000)
+        const { reason } = yield* Fiber.join(caller)
+        return reason._tag === "AcquireTimeout" ? reason.explanation.budget : reason._tag
+      })
+      const end = Effect.fnUntraced(function* ({ item, release }: (typeof held)[number]) {
+        yield* Pool.invalidate(other, item)
+        yield* release
+      })
+      yield* end(held[0]!)
+      yield* Fiber.join(first)
+      assert.strictEqual(yield* blamed, 'budget "files" has no permit to give (max 2: one 1, other 1; 0 in line)')
+      yield* end(held[1]!)
+      assert.isUndefined(yield* blamed)
+      yield* Scope.close(scope, Exit.void)
+      assert.strictEqual(yield* blamed, 'its budget "files" is closed')
+    })
+  )
+
+  it.effect("has a name of its own if it is given none", () =>
+    Effect.gen(function* () {
+      const names = [(yield* Budget.make({ max: 1 })).name, (yield* Budget.make({ max: 1 })).name]
+      for (const name of names) assert.match(name, /^budget-\d+$/)
+      assert.notStrictEqual(names[0], names[1])
+    })
+  )
+
   it.effect("has nothing left of a pool that has closed", () =>
     Effect.gen(function* () {
       const budget = yield* Budget.make({ max: 2 })
@@ -395,6 +434,7 @@ describe("a budget", () => {
         { max: "3" },
         { max: 3, maximum: 4 },
         { max: 3, name: "" },
+        null,
         undefined
       ]) {
         const error = yield* Effect.flip(Effect.scoped(Budget.make(options as never)))

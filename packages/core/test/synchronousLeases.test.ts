@@ -68,6 +68,26 @@ describe("leases in plain code", () => {
     })
   )
 
+  it.effect("are used again also when they have got nothing", () =>
+    Effect.gen(function* () {
+      let made = 0
+      class Counted extends Lease.Lease<string> {
+        constructor(...args: ConstructorParameters<typeof Lease.Lease<string>>) {
+          super(...args)
+          made++
+        }
+      }
+      const pool = yield* open({ max: 1 })
+      const leases = new SynchronousLeases.SynchronousLeases(pool.admission, Counted)
+      leases.take()
+      for (let n = 0; n < 3; n++) {
+        assert.isUndefined(leases.takeIfAvailable())
+        thrownBy(() => leases.take())
+      }
+      assert.strictEqual(made, 2)
+    })
+  )
+
   it.effect("are not those of effects", () =>
     Effect.gen(function* () {
       const { leases, pool } = yield* openLeases()

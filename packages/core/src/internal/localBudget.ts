@@ -309,7 +309,7 @@ class Seat implements Membership, Linked<Seat> {
   }
 
   retire(): void {
-    if (!this.isRetired) this.#budget.retire(this)
+    this.#budget.retire(this)
   }
 
   idled(): void {
