@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Random from "effect/Random"
+import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import { TestClock } from "effect/testing"
 
@@ -151,6 +152,21 @@ describe("connection pools under a budget", () => {
       assert.isUndefined(waiting.pollUnsafe())
       yield* TestClock.adjust(1)
       assert.isTrue(Exit.isSuccess(yield* Fiber.await(waiting)))
+    })
+  )
+
+  it.effect("leave to others the permit that they may not use before the next attempt", () =>
+    Effect.gen(function* () {
+      const budget = yield* Budget.make({ max: 1 })
+      const failing = yield* open(budget, { createRetry: Schedule.spaced("1 minute"), breaker: false })
+      const other = yield* open(budget)
+      failing.gates.create = { late: 100, ending: "fail" }
+      for (const _ of [1, 2]) yield* fork(Effect.exit(touch(failing.pool)))
+      const waiting = yield* fork(touch(other.pool))
+      assert.strictEqual((budget.statsUnsafe() as Budget.BudgetStats).inLine, 2)
+      yield* TestClock.adjust(100)
+      assert.isTrue(Exit.isSuccess(yield* Fiber.await(waiting)))
+      assert.strictEqual(failing.gates.attempts, 1)
     })
   )
 

@@ -192,6 +192,54 @@ it.effect("an attempt is made at its time though the timer rings a little early"
   })
 )
 
+describe("what was given up", () => {
+  const finish = Effect.fnUntraced(function* (world: World, destroy: Gates.Gate) {
+    const holder = yield* hold(world)
+    yield* settle
+    world.gates.destroy = destroy
+    yield* ConnectionPool.invalidate(world.pool, holder.got.item!)
+    yield* holder.release
+    yield* TestClock.adjust(2000)
+    return failures(world).map(({ cause }) => cause)
+  })
+
+  it.effect("and ends well after all is not told of again, and what fails after all is", () =>
+    Effect.gen(function* () {
+      const overdue = "took longer than 1000 ms"
+      expect(yield* finish(yield* open({ destroyTimeout: 1000 }), 1500)).toEqual([overdue])
+      const fails = yield* finish(yield* open({ destroyTimeout: 1000 }), { late: 1500, ending: "die" })
+      expect(fails).toEqual([overdue, "Error: destroy died"])
+    })
+  )
+
+  it.effect("and is interrupted for it is no failure of its own, nor is what ends well by then", () =>
+    Effect.gen(function* () {
+      for (const create of ["hang", { late: 1500 }] as const) {
+        const world = yield* open({ createTimeout: 1000, createRetry: over })
+        world.gates.create = create
+        yield* Effect.exit(ConnectionPool.use(world.pool, () => Effect.void)).pipe(
+          Effect.forkChild({ startImmediately: true })
+        )
+        yield* TestClock.adjust(2000)
+        expect(tags(world)).toContain("ItemCreateFailed")
+        expect(failures(world)).toEqual([])
+      }
+    })
+  )
+
+  it.effect("to a failed attempt is called that, for want of a connection", () =>
+    Effect.gen(function* () {
+      const acquire = Effect.andThen(
+        Effect.addFinalizer(() => Effect.die("stuck")),
+        Effect.fail(new Gates.GateFailure({ at: "create" }))
+      )
+      const world = yield* open({ acquire, createRetry: over })
+      yield* Effect.exit(ConnectionPool.use(world.pool, () => Effect.void))
+      expect(world.logs.filter((line) => line.includes("cleaning up after a failed creation")).length).toBe(1)
+    })
+  )
+})
+
 describe("attempts that a close calls off", () => {
   it.effect("are told as such, and count as no failures", () =>
     Effect.gen(function* () {

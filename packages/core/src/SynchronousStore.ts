@@ -147,7 +147,7 @@ export class SynchronousStore<A, E> implements Store<A, E> {
     const { admission } = this
     const reason = this.#endOf(item)
     if (reason !== undefined) return this.#endOnce(item, reason)
-    if (admission.waiters.size > 0 && admission.lifecycle === "open") {
+    if (admission.lifecycle === "open") {
       if (!this.#isReady(item)) return
       this.recycled++
       if (admission.offer(item, now)) return

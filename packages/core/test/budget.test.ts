@@ -374,6 +374,22 @@ describe("a budget", () => {
     })
   )
 
+  it.effect("is not blamed when nobody is in line any more", () =>
+    Effect.gen(function* () {
+      const budget = yield* Budget.make({ max: 2 })
+      const [one, other] = [yield* openPool(budget, { max: 1 }), yield* openPool(budget)]
+      const held = [yield* hold(other), yield* hold(other)]
+      const leaving = yield* fork(hold(one))
+      yield* Fiber.interrupt(leaving)
+      for (const { release } of held) yield* release
+      yield* hold(one)
+      const caller = yield* fork(Effect.flip(Pool.use(one, () => Effect.void)))
+      yield* TestClock.adjust(1000)
+      const { reason } = yield* Fiber.join(caller)
+      assert.isTrue(reason._tag === "AcquireTimeout" && reason.explanation.budget === undefined)
+    })
+  )
+
   it.effect("has a name of its own if it is given none", () =>
     Effect.gen(function* () {
       const names = [(yield* Budget.make({ max: 1 })).name, (yield* Budget.make({ max: 1 })).name]

@@ -6,6 +6,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
+import { TestClock } from "effect/testing"
 import { fork } from "./fake.ts"
 
 type Steps = Partial<SynchronousStore.Steps<object, Error>>
@@ -86,6 +87,38 @@ describe("a store in plain code", () => {
     })
   )
 
+  it.effect("hands on to who waits what may not lie idle", () =>
+    Effect.gen(function* () {
+      const { destroyed, pool, store } = yield* open({}, 1)
+      store.keep = 0
+      const held = yield* hold(pool)
+      const waiting = yield* fork(hold(pool))
+      yield* held.release
+      const next = yield* Fiber.join(waiting)
+      assert.strictEqual(next.item, held.item)
+      assert.deepStrictEqual(destroyed, [])
+      yield* next.release
+      assert.deepStrictEqual(destroyed, [held.item])
+    })
+  )
+
+  it.effect("counts what is being made when it shrinks", () =>
+    Effect.gen(function* () {
+      let isShrinking = false
+      const { pool, store } = yield* open({
+        make: () => {
+          if (isShrinking) pool.admission.resize(0, 2)
+          return {}
+        }
+      })
+      const held = [yield* hold(pool), yield* hold(pool)]
+      for (const { release } of held) yield* release
+      isShrinking = true
+      store.make()
+      assert.deepInclude(yield* Pool.stats(pool), { idle: 1, used: 1, max: 2 })
+    })
+  )
+
   it.effect("destroys what cannot be got ready, and hands out the next", () =>
     Effect.gen(function* () {
       let bad: object | undefined
@@ -100,6 +133,7 @@ describe("a store in plain code", () => {
       bad = second.item
       assert.strictEqual((yield* hold(pool)).item, first.item)
       assert.deepStrictEqual(destroyed, [second.item])
+      assert.deepStrictEqual((yield* Pool.stats(pool)).details, { recycled: 1, made: 2 })
       assert.includeMembers(events, ["BackgroundFailure", "destroyed: validationFailed"])
     })
   )
@@ -186,6 +220,37 @@ describe("a store in plain code", () => {
     })
   )
 
+  it.effect("does not tell a caller of a failure that was nobody's, while others wait", () =>
+    Effect.gen(function* () {
+      let isBad = false
+      const took: Array<number> = []
+      const { pool, store } = yield* open(
+        {
+          make: () => {
+            if (isBad) throw new Error("no memory")
+            return {}
+          }
+        },
+        1
+      )
+      pool.admission.observer.listen((event) => {
+        if (event._tag === "ItemCreateFailed") took.push(event.took)
+      })
+      yield* TestClock.adjust(100)
+      const held = yield* hold(pool)
+      const waiting = yield* fork(hold(pool))
+      isBad = true
+      assert.isUndefined(store.make())
+      assert.deepStrictEqual(took, [0])
+      const refused = (yield* Effect.flip(
+        Pool.use(pool, () => Effect.void, { acquireTimeout: 0 })
+      )) as PoolError.PoolError
+      assert.strictEqual(refused.reason._tag, "Exhausted")
+      yield* held.release
+      assert.strictEqual((yield* Fiber.join(waiting)).item, held.item)
+    })
+  )
+
   it.effect("tries once for each caller", () =>
     Effect.gen(function* () {
       let attempts = 0
@@ -236,6 +301,26 @@ describe("a store in plain code", () => {
       assert.deepInclude(yield* Pool.stats(pool), { idle: 1, used: 0 })
     })
   )
+
+  for (const [goes, order] of [
+    ["older", [0, 1]],
+    ["newer", [1, 0]]
+  ] as const) {
+    it.effect(`knows the other of two items of one value when the ${goes} has gone, and none when both have`, () =>
+      Effect.gen(function* () {
+        const same = {}
+        const { pool, store } = yield* open({ make: () => same })
+        const held = [yield* hold(pool), yield* hold(pool)]
+        const items = Array.from(store.all)
+        for (const n of order) {
+          items[n]!.doom = "abandoned"
+          yield* held[n]!.release
+          assert.deepStrictEqual(Array.from(store.itemsOf(same)), Array.from(store.all))
+        }
+        assert.deepInclude(yield* Pool.stats(pool), { size: 0 })
+      })
+    )
+  }
 
   it.effect("ends each once when the end of one is that of another", () =>
     Effect.gen(function* () {
