@@ -377,12 +377,13 @@ describe("a budget", () => {
   it.effect("is not blamed when nobody is in line any more", () =>
     Effect.gen(function* () {
       const budget = yield* Budget.make({ max: 2 })
-      const [one, other] = [yield* openPool(budget, { max: 1 }), yield* openPool(budget)]
-      const held = [yield* hold(other), yield* hold(other)]
+      const [one, other] = [yield* openPool(budget, { max: 2 }), yield* openPool(budget)]
+      yield* hold(one)
+      const { release } = yield* hold(other)
       const leaving = yield* fork(hold(one))
       yield* Fiber.interrupt(leaving)
-      for (const { release } of held) yield* release
-      yield* hold(one)
+      yield* release
+      yield* Pool.resize(one, { max: 1 })
       const caller = yield* fork(Effect.flip(Pool.use(one, () => Effect.void)))
       yield* TestClock.adjust(1000)
       const { reason } = yield* Fiber.join(caller)

@@ -102,6 +102,20 @@ describe("a store in plain code", () => {
     })
   )
 
+  it.effect("counts what comes back while the pool is suspended when it is handed out", () =>
+    Effect.gen(function* () {
+      const { pool, store } = yield* open({}, 1)
+      const held = yield* hold(pool)
+      const waiting = yield* fork(hold(pool))
+      yield* Pool.suspend(pool)
+      yield* held.release
+      assert.strictEqual(store.recycled, 0)
+      yield* Pool.resume(pool)
+      yield* Fiber.join(waiting)
+      assert.strictEqual(store.recycled, 1)
+    })
+  )
+
   it.effect("counts what is being made when it shrinks", () =>
     Effect.gen(function* () {
       let isShrinking = false
@@ -302,20 +316,22 @@ describe("a store in plain code", () => {
     })
   )
 
-  for (const [goes, order] of [
-    ["older", [0, 1]],
-    ["newer", [1, 0]]
+  for (const order of [
+    [0, 1, 2],
+    [1, 0, 2],
+    [2, 1, 0]
   ] as const) {
-    it.effect(`knows the other of two items of one value when the ${goes} has gone, and none when both have`, () =>
+    it.effect(`knows the others of three items of one value when they go in the order ${order.join(", ")}`, () =>
       Effect.gen(function* () {
         const same = {}
         const { pool, store } = yield* open({ make: () => same })
-        const held = [yield* hold(pool), yield* hold(pool)]
+        const held = [yield* hold(pool), yield* hold(pool), yield* hold(pool)]
         const items = Array.from(store.all)
         for (const n of order) {
           items[n]!.doom = "abandoned"
           yield* held[n]!.release
-          assert.deepStrictEqual(Array.from(store.itemsOf(same)), Array.from(store.all))
+          const known = Array.from(store.itemsOf(same), ({ id }) => id)
+          assert.deepStrictEqual(known, Array.from(store.all, ({ id }) => id).toReversed())
         }
         assert.deepInclude(yield* Pool.stats(pool), { size: 0 })
       })

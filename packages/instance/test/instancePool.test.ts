@@ -1,4 +1,5 @@
 /** The cap over instances that nobody has used before. */
+import { Budget } from "@effect-pools/core"
 import { InstancePool } from "@effect-pools/instance"
 import { describe, expect, it } from "@effect/vitest"
 import { Gates } from "@effect-pools/testing"
@@ -442,6 +443,29 @@ describe("the rest of a pool", () => {
       expect(world.left).toEqual({ sleeps: 0, fibers: 0 })
       expect(world.registry.list()).toEqual([])
       expect(world.metrics.size).toBe(0)
+    })
+  )
+})
+
+describe("a pool under a budget, whose callers do not wait", () => {
+  it.effect("refuses them while others use the budget up, and not while others could give something up", () =>
+    Effect.gen(function* () {
+      const budget = yield* Budget.make({ max: 2 })
+      const world = yield* open({ max: 2, budget })
+      const other = yield* open({ max: 2, budget, prepare: 1 })
+      yield* settle
+      const holders = [yield* hold(other), yield* hold(other)]
+      yield* settle
+      expect(counts(other)).toMatchObject({ idle: 0, used: 2 })
+      expect(told(yield* Effect.exit(use(world)))).toBe("Exhausted")
+      for (const { release } of holders) yield* release
+      yield* settle
+      // One of the other's is prepared again, the second permit is free.
+      expect(counts(other)).toMatchObject({ idle: 1, used: 0 })
+      const mine = yield* hold(world)
+      yield* settle
+      expect(yield* use(world)).toBe(2)
+      yield* mine.release
     })
   )
 })

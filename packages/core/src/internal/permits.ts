@@ -62,8 +62,7 @@ export class Permits {
 
   /** Whether waiting for the permits of an item has any sense. */
   isWithinReach(places = 1): boolean {
-    const permits = places * this.share.weight
-    return this.#inHand >= permits || this.#seat.isWithinReach(permits)
+    return this.#seat.isWithinReach(places * this.share.weight)
   }
 
   /** Whether an item may be made now; if so, it has to be, or the round that `begin` began to `settle`. */
