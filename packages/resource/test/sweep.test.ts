@@ -56,6 +56,27 @@ const own: Record<string, InterruptSweep.PoolScenario<Gates.Item>> = {
         yield* Resource.use(one, body(Effect.yieldNow), { wait: false })
       })
   ),
+  // Those who have gone on with it may see its end.
+  "a resource that is released in the step in which a caller has been given it": scenario(
+    { max: 1 },
+    ({ gates, stage }, [one]) =>
+      Effect.gen(function* () {
+        gates.destroy = 2
+        const use = Resource.use(one, () => Effect.yieldNow)
+        stage.beside(
+          Effect.exit(
+            Effect.andThen(
+              Resource.use(one, () => Effect.sleep(5)),
+              Resource.release(one)
+            )
+          )
+        )
+        stage.beside(Effect.exit(Effect.andThen(Effect.sleep(1), use)))
+        yield* Effect.sleep(1)
+        yield* use
+        yield* Effect.scoped(Effect.andThen(Resource.get(one), Effect.yieldNow))
+      })
+  ),
   "release under the lease, and beside it": scenario({ max: 2 }, ({ body, gates, stage }, [one, other]) =>
     Effect.gen(function* () {
       gates.destroy = 2
