@@ -40,6 +40,8 @@ describe("messages", () => {
       reasons.Exhausted.message,
       'Pool "db" has no item to hand out at once (max 3) and the call does not wait'
     )
+    const { message } = new PoolError.Exhausted({ pool: "db", max: 3, needs: 4 })
+    assert.strictEqual(message, 'Pool "db" has 3 places, and the call needs 4')
     assert.strictEqual(reasons.QueueFull.message, 'Pool "db" has 100 callers waiting already')
     assert.strictEqual(reasons.Suspended.message, 'Pool "db" is suspended and the call does not wait')
     assert.strictEqual(reasons.Closed.message, 'Pool "db" is closed')

@@ -17,6 +17,15 @@ describe("faults of the known system", () => {
       expect(a.state).toBe("away")
       expect([yield* a.use(), yield* a.use(), yield* a.use()]).toEqual([2, 2, 2])
       expect(a.state).toBe("here")
+      yield* Resource.release(a.resource)
+      a.allocate = 10
+      const fiber = yield* fork(a.use())
+      yield* Resource.scheduleRelease(a.resource)
+      yield* TestClock.adjust(10)
+      yield* settle
+      expect([outcome(fiber), a.state]).toEqual([3, "away"])
+      a.allocate = "ok"
+      expect([yield* a.use(), yield* a.use()]).toEqual([4, 4])
     })
   )
 
