@@ -1,5 +1,5 @@
 /** Who gets a place, and at whose expense: while releases take time, hang, and are not for nothing. */
-import type { PoolError } from "@effect-pools/core"
+import { Budget, type PoolError } from "@effect-pools/core"
 import { Resource, ResourcePool } from "@effect-pools/resource"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -166,6 +166,45 @@ describe("releases for those in line", () => {
       yield* settle
       expect(fibers.map(outcome)).toEqual([1, 1, 1])
       expect(b.allocations).toBe(1)
+    })
+  )
+
+  it.effect("are spoken for: who does not wait has none of the places that they make", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 4 })
+      const a = yield* world.probe("a", 2)
+      const heavy = yield* world.probe("heavy", 4)
+      const light = yield* world.probe("light")
+      yield* a.use()
+      a.release = 100
+      const fiber = yield* fork(heavy.use())
+      expect(counts(world)).toMatchObject({ destroying: 1, taken: 2 })
+      for (const options of [{ wait: false }, { acquireTimeout: 0 }]) {
+        expect(outcome(yield* fork(light.use(options)))).toBe("Exhausted")
+      }
+      expect(light.state).toBe("away")
+      yield* TestClock.adjust(100)
+      yield* settle
+      expect(outcome(fiber)).toBe(1)
+    })
+  )
+
+  it.effect("under a budget come before callers of an idle resource, whatever room there is in the pool", () =>
+    Effect.gen(function* () {
+      const budget = yield* Budget.make({ max: 10 })
+      const world = yield* open({ max: 2, budget })
+      const [a] = (yield* idling(world, "a", 100)) as [Probe]
+      const [b, x] = (yield* world.probes("b x")) as [Probe, Probe]
+      const held = yield* b.hold()
+      const fibers = [yield* fork(x.use()), yield* fork(b.use())]
+      yield* held.end
+      yield* settle
+      expect([a.state, b.state]).toEqual(["going", "here"])
+      expect(fibers.map(outcome)).toEqual(["waiting", "waiting"])
+      yield* TestClock.adjust(100)
+      yield* settle
+      expect(fibers.map(outcome)).toEqual([1, 1])
+      expect(budget.statsUnsafe().free).toBe(8)
     })
   )
 

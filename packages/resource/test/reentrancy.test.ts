@@ -268,6 +268,20 @@ describe("a body", () => {
 })
 
 describe("an invalidated resource", () => {
+  it.effect("that was to be released is so for the first reason that was given", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 1 })
+      const a = yield* world.probe("a")
+      yield* Resource.use(a.resource, (value) =>
+        Effect.andThen(Resource.scheduleRelease(a.resource), ResourcePool.invalidate(world.pool, value))
+      )
+      yield* Resource.use(a.resource, (value) =>
+        Effect.andThen(ResourcePool.invalidate(world.pool, value), Resource.scheduleRelease(a.resource))
+      )
+      expect((yield* ResourcePool.stats(world.pool)).destroyed).toMatchObject({ released: 1, invalidated: 1 })
+    })
+  )
+
   it.effect("is not handed out again: released now if it is idle, else when it is put back", () =>
     Effect.gen(function* () {
       const world = yield* open({ max: 2 })
