@@ -124,6 +124,43 @@ describe("a pool that is drained", () => {
   )
 })
 
+describe("a pool that ends", () => {
+  for (const how of ["drained", "closed"] as const) {
+    it.effect(`releases what is put back at once, whatever else is out still: ${how}`, () =>
+      Effect.gen(function* () {
+        const world = yield* open({ max: 2 })
+        const [a, b] = (yield* world.probes("a b")) as [Probe, Probe]
+        const [one, other] = [yield* a.hold(), yield* b.hold()]
+        yield* fork(how === "closed" ? world.close : ResourcePool.drain(world.pool))
+        yield* one.end
+        expect([a.state, b.state]).toEqual(["away", "here"])
+        yield* other.end
+        yield* settle
+        isGone(world)
+      })
+    )
+  }
+
+  it.effect("releases once what one of its resources releases when it is released itself", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 2, closeGrace: 0 })
+      const b = yield* world.probe("b")
+      const a = yield* ResourcePool.create(world.pool, {
+        allocate: Effect.void,
+        release: () => Resource.release(b.resource)
+      })
+      const scope = yield* Scope.make()
+      yield* Scope.provide(Resource.get(a), scope)
+      yield* Scope.provide(Resource.get(b.resource), scope)
+      yield* fork(world.close)
+      yield* settle
+      expect(b).toMatchObject({ state: "away", releases: 1 })
+      yield* Scope.close(scope, Exit.void)
+      isGone(world)
+    })
+  )
+})
+
 describe("a pool that is closed", () => {
   it.effect("releases idle resources at once, others when they are put back", () =>
     Effect.gen(function* () {

@@ -231,6 +231,26 @@ describe("the options of a call", () => {
   )
 })
 
+describe("a call that waits for nothing", () => {
+  it.effect("has its resource allocated for the next one, if no other is just then", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 2 })
+      const probes = yield* world.probes("a b c")
+      for (const probe of probes) {
+        probe.allocate = 10
+        expect(told(yield* Effect.exit(probe.use({ acquireTimeout: 0 })))).toBe("Exhausted")
+      }
+      expect(probes.map(({ state }) => state)).toEqual(["coming", "away", "away"])
+      yield* TestClock.adjust(10)
+      expect(yield* probes[0]!.use({ acquireTimeout: 0 })).toBe(1)
+      for (const probe of probes.slice(1)) {
+        expect(told(yield* Effect.exit(probe.use({ acquireTimeout: 0 })))).toBe("Exhausted")
+      }
+      expect(probes.map(({ state }) => state)).toEqual(["here", "coming", "away"])
+    })
+  )
+})
+
 describe("what is no resource of the pool", () => {
   it.effect("is refused: the pool hands out nothing but by its resources", () =>
     Effect.gen(function* () {

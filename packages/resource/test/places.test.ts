@@ -189,6 +189,23 @@ describe("releases for those in line", () => {
     })
   )
 
+  it.effect("that hang are no places to be had soon by who does not wait", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 3, releaseTimeout: "1 minute" })
+      yield* idling(world, "a c", "stuck")
+      const [b, x, y] = (yield* world.probes("b x y")) as [Probe, Probe, Probe]
+      const held = yield* b.hold()
+      const fiber = yield* fork(x.use())
+      // A second for each of them.
+      yield* TestClock.adjust(2000)
+      expect(counts(world)).toMatchObject({ destroying: 2, taken: 3 })
+      expect(outcome(yield* fork(y.use({ wait: false })))).toBe("Exhausted")
+      yield* held.end
+      yield* settle
+      expect(outcome(fiber)).toBe(1)
+    })
+  )
+
   it.effect("under a budget come before callers of an idle resource, whatever room there is in the pool", () =>
     Effect.gen(function* () {
       const budget = yield* Budget.make({ max: 10 })

@@ -268,6 +268,33 @@ describe("a body", () => {
 })
 
 describe("an invalidated resource", () => {
+  it.effect("whose release has another allocated anew that was invalid too leaves that as it is now", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 2 })
+      const same = {}
+      let released = 0
+      const b = yield* ResourcePool.create(world.pool, {
+        allocate: Effect.succeed(same),
+        release: () => Effect.sync(() => released++)
+      })
+      const a = yield* ResourcePool.create(world.pool, {
+        allocate: Effect.succeed(same),
+        release: () =>
+          Effect.andThen(
+            Resource.release(b),
+            Resource.use(b, () => Effect.void)
+          )
+      })
+      for (const resource of [a, b]) yield* Resource.use(resource, () => Effect.void)
+      yield* ResourcePool.invalidate(world.pool, same)
+      yield* settle
+      expect(released).toBe(1)
+      expect(counts(world)).toEqual({ ...rest, idle: 1, taken: 1 })
+      yield* Resource.release(b)
+      expect(counts(world)).toEqual(rest)
+    })
+  )
+
   it.effect("that was to be released is so for the first reason that was given", () =>
     Effect.gen(function* () {
       const world = yield* open({ max: 1 })

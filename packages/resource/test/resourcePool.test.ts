@@ -830,6 +830,7 @@ describe("release", () => {
       yield* a.use()
       a.release = 10
       yield* Fiber.interrupt(yield* fork(Resource.release(a.resource)))
+      expect(a.resource.holding.watchers?.size).toBe(0)
       const next = yield* fork(a.use())
       expect(a.state).toBe("going")
       yield* TestClock.adjust(10)
