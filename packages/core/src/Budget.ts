@@ -40,6 +40,8 @@ export interface Budget {
   readonly max: number
   /** How many of them are no member's minimum. */
   readonly open: number
+  /** Whether members can have a minimum. Default `true`. */
+  readonly hasMinimums?: boolean
   /** Enters a pool. It has its minimum from now on, as soon as others give back what they have of it. */
   readonly join: (member: Member) => Membership
   readonly statsUnsafe: () => BudgetStats
@@ -293,6 +295,8 @@ export const check = (
   }
   const minimum = checks.integer("budget.minimum", share.minimum, 0, 0)
   if (minimum % each !== 0) checks.refuse("budget.minimum", minimum, `must be a multiple of the weight (${each})`)
+  if (budget.hasMinimums === false)
+    checks.refuse("budget.minimum", minimum, `must be 0: budget "${budget.name}" promises none`)
   if (minimum === 0) return { budget, weight: each, minimum }
   // Each of the others must still be able to have an item, beside all minimums but its own.
   const { members } = budget.statsUnsafe()

@@ -12,13 +12,15 @@
  *
  * @since 0.1.0
  */
-import { InvalidOptions, Pool, PoolError } from "@effect-pools/core"
+import { type Budget, InvalidOptions, Pool, PoolError } from "@effect-pools/core"
+import { Clock } from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { AttachError, type HandleParts, readHandle } from "./internal/sharedHandle.ts"
+import { SharedBudget } from "./internal/sharedBudget.ts"
 import { Layout } from "./internal/sharedLayout.ts"
 import { allocate } from "./internal/sharedMemory.ts"
 import { checkThread, slotCount, threadOf } from "./internal/sharedOptions.ts"
@@ -38,6 +40,16 @@ export interface SharedPermits {
   readonly permits: number
   /** What names them to other threads: post it, or pass it as `workerData`. */
   readonly handle: Handle
+  /**
+   * The permits as a budget of this thread's pools: give it to them as `budget`, in every thread, and all together have at
+   * most so many items.
+   *
+   * **Details**
+   *
+   * As in any budget, idle items are given up before anybody waits, those that were used least recently first; other threads
+   * are told, and give up theirs. There are no minimums: `budget.minimum` has to be 0. Have the permits end after the pools.
+   */
+  readonly budget: Budget.Budget
   /** For those who build on it. */
   readonly ledger: PermitLedger
 }
@@ -173,7 +185,9 @@ const open = (handle: Handle, slots: SharedSlots, isMaker: boolean): Effect.Effe
         const fiber = run(Effect.andThen(Effect.sleep(Duration.millis(millis)), Effect.sync(f)))
         return () => fiber.interruptUnsafe()
       })
-      return { name: handle.name, permits: slots.layout.maximum, handle, ledger }
+      const clock = Context.get(context, Clock)
+      const budget = new SharedBudget(handle.name, ledger, () => Number(clock.currentTimeNanosUnsafe()) / 1e6)
+      return { name: handle.name, permits: slots.layout.maximum, handle, budget, ledger }
     }),
     ({ ledger }) =>
       Effect.sync(() => {
@@ -351,6 +365,7 @@ const reclaimUnsafe = ({ ledger: { slots } }: SharedPermits, thread: number): nu
   if (thread + 1 === slots.owner) return 0
   const found = slots.reclaim(thread, () => {})
   slots.add("reclaimed", found)
+  slots.ring()
   return found
 }
 

@@ -27,6 +27,8 @@ export const CAPACITY_AT = LINE
 export const CLOSED_AT = LINE + 1
 /** The word that those who wait sleep on. It changes only while somebody waits. */
 export const TURNSTILE_AT = 2 * LINE
+/** The word that those sleep on who want to hear what others lack and give back. */
+export const BELL_AT = 2 * LINE + 1
 const MEMBERS_AT = 3 * LINE
 
 /** A thread's place: whose it is, how many of its pools sleep, and its totals, which are numbers of 64 bits. */
@@ -36,9 +38,22 @@ export const MEMBER_ASLEEP = 1
 export const MEMBER_POOLS = 2
 const MEMBER_TOTALS = 4
 /** The totals of a thread, which only that thread writes. */
-export const totals = ["acquired", "timeouts", "exhausted", "pending", "reclaimed", "resetFailed"] as const
+export const totals = [
+  "acquired",
+  "timeouts",
+  "exhausted",
+  "reclaimed",
+  "resetFailed",
+  "pending",
+  "wanted",
+  "leaving",
+  "since"
+] as const
 export type Total = (typeof totals)[number]
-const placeOf = Object.fromEntries(totals.map((total, place) => [total, place])) as Record<Total, number>
+/** Where a total is among those of its thread. */
+export const placeOf = Object.fromEntries(totals.map((total, place) => [total, place])) as Record<Total, number>
+/** What ends with the thread: how many wait in it, for how many permits, since when, and how many are on their way back. */
+export const passing: ReadonlySet<Total> = new Set(["pending", "wanted", "leaving", "since"] as const)
 
 export const resets = ["none", "zero", "function"] as const
 export type ResetMode = (typeof resets)[number]

@@ -2,19 +2,28 @@ import { LinkedList } from "@effect-pools/core"
 import type { SharedSlots } from "./sharedSlots.ts"
 import { ThreadSleep } from "./sharedWaiting.ts"
 
+/**
+ * How long permits are left to another thread that has waited for longer, in milliseconds: one that does not come for them
+ * holds up nobody for more than that.
+ */
+const PATIENCE = 10
+
 /** One who waits for permits, until it is told of them or of the end. */
 export class PermitWaiter implements LinkedList.Linked<PermitWaiter> {
   readonly permits: number
   readonly served: () => void
   readonly closed: () => void
+  /** Since when, by the clock that all threads have; 0 if that is nothing to others. */
+  readonly since: number
   list: LinkedList.LinkedList<PermitWaiter> | undefined = undefined
   previous: PermitWaiter | undefined = undefined
   next: PermitWaiter | undefined = undefined
 
-  constructor(permits: number, served: () => void, closed: () => void) {
+  constructor(permits: number, served: () => void, closed: () => void, since = 0) {
     this.permits = permits
     this.served = served
     this.closed = closed
+    this.since = since
   }
 }
 
@@ -24,15 +33,24 @@ export class PermitWaiter implements LinkedList.Linked<PermitWaiter> {
  */
 export class PermitLedger {
   readonly slots: SharedSlots
+  /** How many permits those of this thread wait for. */
+  wanted = 0
   /** The permits that this thread has, by number, as a stack. */
   readonly #held: Int32Array
   #holds = 0
   readonly #waiters = new LinkedList.LinkedList<PermitWaiter>()
   readonly #sleep: ThreadSleep
+  readonly #after: (millis: number, f: () => void) => () => void
+  /** Whether permits are left to others, for a moment. */
+  #isPatient = false
+  /** Those that have waited since then have not come for what was left to them. */
+  #late = 0
+  readonly #atClose: Array<() => void> = []
   #isClosed = false
 
   constructor(slots: SharedSlots, after: (millis: number, f: () => void) => () => void) {
     this.slots = slots
+    this.#after = after
     this.#held = new Int32Array(slots.layout.maximum)
     this.#sleep = new ThreadSleep(slots, {
       isWanted: () => this.#waiters.size > 0 && !this.#isClosed,
@@ -91,10 +109,14 @@ export class PermitLedger {
     if (permits > 0 && this.slots.turnstile.isAwaited) this.slots.turnstile.wakeAll()
   }
 
+  /** Waits, and has everybody know who may have permits to give up. */
   wait(waiter: PermitWaiter): void {
     this.#waiters.addLast(waiter)
+    this.wanted += waiter.permits
     this.slots.add("pending", 1)
+    this.slots.add("wanted", waiter.permits)
     this.#sleep.begin()
+    if (waiter.list !== undefined) this.slots.ring()
   }
 
   /** `false` if it does not wait any more. */
@@ -108,18 +130,42 @@ export class PermitLedger {
 
   #remove(waiter: PermitWaiter): void {
     this.#waiters.remove(waiter)
+    this.wanted -= waiter.permits
     this.slots.add("pending", -1)
+    this.slots.add("wanted", -waiter.permits)
   }
 
   #serve(): boolean {
     let isServed = false
     for (let first = this.#waiters.head; first !== undefined && !this.#isClosed; first = this.#waiters.head) {
-      if (!this.#takeAll(first.permits)) break
+      if (this.#isOwedElsewhere(first) || !this.#takeAll(first.permits)) break
       isServed = true
       this.#remove(first)
       first.served()
     }
     return isServed
+  }
+
+  /** How many more permits are needed than there are, if these go to one who has waited since then. */
+  lackFor(permits: number, since: number): number {
+    const { slots } = this
+    if (slots.othersSince(this.#late) >= since) return 0
+    return slots.lack(permits + slots.wantedByOthers(this.#late))
+  }
+
+  /** Whether others have waited for longer, and there is not enough for all: then it is left to them, for a moment. */
+  #isOwedElsewhere({ permits, since }: PermitWaiter): boolean {
+    if (since === 0 || this.lackFor(permits, since) <= 0) return false
+    if (this.#isPatient) return true
+    this.#isPatient = true
+    const late = this.slots.othersSince(this.#late)
+    this.#after(PATIENCE, () => {
+      this.#isPatient = false
+      this.#late = late
+      this.#serve()
+      this.#sleep.begin()
+    })
+    return true
   }
 
   /** Nobody of this thread gets permits any more; those who wait are told. */
@@ -130,6 +176,12 @@ export class PermitLedger {
       this.#remove(first)
       first.closed()
     }
+    for (const closed of this.#atClose) closed()
+  }
+
+  /** Calls `closed` when nobody of this thread gets permits any more. */
+  onClosed(closed: () => void): void {
+    this.#atClose.push(closed)
   }
 
   /** This thread has no part in it any more: what it still has goes back. */

@@ -1,4 +1,5 @@
 import {
+  BELL_AT,
   CAPACITY_AT,
   CLOSED_AT,
   type Layout,
@@ -7,6 +8,8 @@ import {
   MOST_THREADS,
   type Total,
   TURNSTILE_AT,
+  passing,
+  placeOf,
   totals
 } from "./sharedLayout.ts"
 import { SharedTree } from "./sharedTree.ts"
@@ -85,7 +88,7 @@ export class SharedSlots {
       this.#words[at + MEMBER_POOLS] = 1
       // Of whoever had it before. While nobody has it, nobody looks.
       Atomics.store(this.#words, at + MEMBER_ASLEEP, 0)
-      this.#doubles[this.layout.totalAt(member, "pending")] = 0
+      for (const total of passing) this.#doubles[this.layout.totalAt(member, total)] = 0
       return member
     }
     throw new RangeError(NO_PLACE)
@@ -115,8 +118,9 @@ export class SharedSlots {
       if (left === 0) Atomics.compareExchange(this.#words, at, this.owner, 0)
     }
     this.#hasLeft = true
-    // So that nothing of this one is kept for the sake of a close that does not concern it any more.
+    // So that nothing of this one is kept for the sake of what does not concern it any more.
     Atomics.notify(this.#words, CLOSED_AT)
+    this.ring()
   }
 
   // Taking and giving back -------------------------------------------------------------------------------------------
@@ -289,6 +293,62 @@ export class SharedSlots {
     this.turnstile.wakeAll()
   }
 
+  // What other threads lack ------------------------------------------------------------------------------------------
+
+  /** Has everybody look who listens: something is lacking, or back. */
+  ring(): void {
+    Atomics.add(this.#words, BELL_AT, 1)
+    Atomics.notify(this.#words, BELL_AT)
+  }
+
+  /** Calls `heard` after every ring, once for those that come close together, until this one has left. */
+  onBell(heard: () => void): void {
+    const seen = Atomics.load(this.#words, BELL_AT)
+    const { async, value } = Atomics.waitAsync(this.#words, BELL_AT, seen)
+    void (async ? value : Promise.resolve()).then(() => {
+      if (this.#hasLeft) return
+      this.onBell(heard)
+      heard()
+    })
+  }
+
+  /** How many slots are missing for who needs so many, those counted that are on their way back. */
+  lack(needed: number): number {
+    return needed - (this.layout.maximum - this.countUsed()) - this.sums().leaving
+  }
+
+  /** For how many others wait; with `since`, only those that have waited for less long. */
+  wantedByOthers(since = 0): number {
+    let wanted = 0
+    for (const at of this.#others(since)) wanted += this.#doubles[at + placeOf.wanted]!
+    return wanted
+  }
+
+  /** Since when somebody waits in another thread, of those that have waited for less long than since then. */
+  othersSince(since = 0): number {
+    return Math.min(...this.#others(since).map((at) => this.#doubles[at + placeOf.since]! || Infinity))
+  }
+
+  /**
+   * Where the totals of other threads begin. Those of which nobody knows since when they wait are always among them. What is
+   * read may be old; whoever changes it rings afterwards.
+   */
+  #others(after: number): ReadonlyArray<number> {
+    const found: Array<number> = []
+    for (let member = 0; member < MOST_THREADS; member++) {
+      if (member === this.#member || this.#words[this.layout.memberAt(member)] === 0) continue
+      const at = this.layout.totalAt(member, totals[0])
+      const since = this.#doubles[at + placeOf.since]!
+      if (since === 0 || since > after) found.push(at)
+    }
+    return found
+  }
+
+  /** Since when somebody waits in this thread; 0 for nobody. */
+  tellSince(since: number): void {
+    if (this.#hasPlace) this.#doubles[this.layout.totalAt(this.#member, "since")] = since
+  }
+
   // Counts -----------------------------------------------------------------------------------------------------------
 
   /** Whether others sleep. A thread that has been terminated may seem to, until its slots are reclaimed. */
@@ -325,7 +385,7 @@ export class SharedSlots {
       const isFree = Atomics.load(this.#words, this.layout.memberAt(member)) === 0
       for (const total of totals) {
         // Who is no more does not wait, whatever it had said.
-        if (total === "pending" && isFree) continue
+        if (isFree && passing.has(total)) continue
         sums[total] += this.#doubles[this.layout.totalAt(member, total)]!
       }
     }
