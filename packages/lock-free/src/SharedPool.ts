@@ -22,7 +22,7 @@ import * as Effect from "effect/Effect"
 import { dual } from "effect/Function"
 import { hasProperty } from "effect/Predicate"
 import type * as Scope from "effect/Scope"
-import { SharedGuards, SlotGuard } from "./internal/sharedGuards.ts"
+import { Guard as GuardClass } from "./internal/guard.ts"
 import { AttachError, type HandleParts, readHandle } from "./internal/sharedHandle.ts"
 import { Layout } from "./internal/sharedLayout.ts"
 import { allocate, type Memory } from "./internal/sharedMemory.ts"
@@ -42,7 +42,6 @@ export type { Reset, Slot } from "./internal/sharedStore.ts"
 export interface SharedPool extends Pool.Pool<Slot> {
   readonly kind: "shared"
   readonly store: SharedStore
-  readonly guards: SharedGuards
   /** What names the pool to other threads: post it, or pass it as `workerData`. */
   readonly handle: Handle
 }
@@ -58,6 +57,12 @@ export interface Handle extends HandleParts {}
 /**
  * A slot in plain code's hands. Disposing the guard gives the slot back; after that the guard can't be used, nor disposed
  * again: both throw `GuardError`.
+ *
+ * **Gotchas**
+ *
+ * Keep the guard for as long as the bytes are used, not only the bytes: a guard that nobody refers to any more, and that was
+ * not disposed, is lost. The pool reports it when the garbage collector has found it, fills the slot with zeros, and has it
+ * again. A guard that is held for longer than a turn of the event loop costs some microseconds, for that.
  *
  * @category models
  * @since 0.1.0
@@ -216,7 +221,6 @@ const open = (
     }),
     (pool) =>
       Object.assign(pool, {
-        guards: new SharedGuards(pool.store),
         handle: { name: checked.name, ...memory }
       }) as SharedPool
   )
@@ -230,7 +234,7 @@ const open = (
  * @category leases
  * @since 0.1.0
  */
-export const getUnsafe = (self: SharedPool): Guard | undefined => self.guards.takeIfAvailable()
+export const getUnsafe = (self: SharedPool): Guard | undefined => self.store.guards.takeIfAvailable()
 
 /**
  * As {@link getUnsafe}, but throws why there is none: `PoolError` with `Exhausted`, `Suspended` or `Closed`.
@@ -238,7 +242,7 @@ export const getUnsafe = (self: SharedPool): Guard | undefined => self.guards.ta
  * @category leases
  * @since 0.1.0
  */
-export const getOrThrowUnsafe = (self: SharedPool): Guard => self.guards.take()
+export const getOrThrowUnsafe = (self: SharedPool): Guard => self.store.guards.take()
 
 /**
  * Gives back what a guard of this pool holds. Throws `GuardError` for the guard of another pool, which keeps what it
@@ -251,7 +255,8 @@ export const releaseUnsafe: {
   (guard: Guard): (self: SharedPool) => void
   (self: SharedPool, guard: Guard): void
 } = dual(2, (self: SharedPool, guard: Guard): void => {
-  if (!(guard instanceof SlotGuard) || !guard.isOf(self.guards)) throw self.guards.error("foreign")
+  const { guards } = self.store
+  if (!(guard instanceof GuardClass) || !guard.isOf(guards)) throw guards.error("foreign")
   guard[Symbol.dispose]()
 })
 
@@ -408,8 +413,8 @@ export const watch = <W extends WatchedWorker>(self: SharedPool, worker: W): W =
 
 /**
  * A snapshot: the same in every thread, but for `min`, `max`, `state` and the times, which are this thread's. `details` has
- * `capacity` (slots there are by now), `slotBytes`, `threads`, `ownUsed` (slots that this thread uses), `reclaimed` and
- * `resetFailed`.
+ * `capacity` (slots there are by now), `slotBytes`, `threads`, `ownUsed` (slots that this thread uses), `reclaimed`,
+ * `resetFailed` and `abandoned` (guards that were lost in this thread).
  *
  * @category observation
  * @since 0.1.0

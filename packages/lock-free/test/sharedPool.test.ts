@@ -7,6 +7,7 @@ import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import { SharedPermits, SharedPool } from "../src/index.ts"
+import { collect, collectUntil } from "./lockFreeSupport.ts"
 
 const small = { slots: 2, slotBytes: 16 }
 
@@ -210,6 +211,44 @@ describe("a shared pool in one thread", () => {
       expect(yield* SharedPool.reclaim(pool, 5)).toBe(0)
       expect((yield* SharedPool.stats(pool)).used).toBe(1)
       yield* SharedPool.drain(pool, 0)
+    })
+  )
+})
+
+// A function of its own: what a frame on the stack may still refer to is not garbage.
+const loseOne = (pool: SharedPool.SharedPool): void => {
+  SharedPool.getOrThrowUnsafe(pool).value.bytes.fill(5)
+}
+
+describe("a guard of a shared pool that nobody disposes", () => {
+  it.live("is reported when the garbage collector has found it, and its slot is back, clean", () =>
+    Effect.gen(function* () {
+      const pool = yield* SharedPool.make({ slots: 1, slotBytes: 8 })
+      const events = yield* Effect.forkChild(Stream.runCollect(Stream.take(SharedPool.events(pool), 3)))
+      yield* Effect.yieldNow
+      loseOne(pool)
+      expect(SharedPool.getUnsafe(pool)).toBeUndefined()
+      yield* collectUntil(() => pool.store.guards.abandoned === 1)
+      expect((yield* Fiber.join(events)).map(({ _tag }) => _tag)).toEqual([
+        "LeaseAcquired",
+        "LeaseAbandoned",
+        "LeaseReleased"
+      ])
+      expect(yield* SharedPool.stats(pool)).toMatchObject({ idle: 1, used: 0, details: { abandoned: 1 } })
+      using guard = SharedPool.getOrThrowUnsafe(pool)
+      expect(guard.value.bytes[0]).toBe(0)
+    })
+  )
+
+  it.live("is not one that is held, nor one that was disposed in a later turn", () =>
+    Effect.gen(function* () {
+      const pool = yield* SharedPool.make(small)
+      const [held, disposed] = [SharedPool.getOrThrowUnsafe(pool), SharedPool.getOrThrowUnsafe(pool)]
+      yield* collect
+      disposed[Symbol.dispose]()
+      yield* collect
+      expect(yield* SharedPool.stats(pool)).toMatchObject({ used: 1, details: { abandoned: 0 } })
+      held[Symbol.dispose]()
     })
   )
 })

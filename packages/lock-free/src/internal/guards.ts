@@ -1,4 +1,4 @@
-import { type Admission, type SynchronousStore, SynchronousLeases } from "@effect-pools/core"
+import { type Admission, type Lease, SynchronousLeases } from "@effect-pools/core"
 import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import { Guard, Holding } from "./guard.ts"
@@ -6,6 +6,14 @@ import { GuardError } from "./guardError.ts"
 
 const lost = Exit.die(new Error("the guard was lost without being disposed"))
 const settled = Promise.resolve()
+
+/** What a kind of pool has to say. */
+export interface Kind<A> {
+  /** Why the item could not be made that the last caller was to have. */
+  readonly takeFailure: () => Cause.Cause<unknown> | undefined
+  /** The guard of this item, which is about to come back, was lost. */
+  readonly abandon: (entry: Lease.Entry<A>) => void
+}
 
 /**
  * The guards of one pool, and what becomes of those that nobody disposes.
@@ -19,17 +27,17 @@ export class Guards<A> {
   /** How many were lost. */
   abandoned = 0
   readonly #admission: Admission.Admission<A, unknown>
-  readonly #store: SynchronousStore.SynchronousStore<A, unknown>
+  readonly #kind: Kind<A>
   readonly #leases: SynchronousLeases.SynchronousLeases<A, unknown, Holding<A>>
   readonly #registry = new FinalizationRegistry<Holding<A>>((holding) => this.#abandon(holding))
   /** Those taken in this turn. */
   readonly #young: Array<Holding<A>> = []
   readonly #endTurn = (): void => this.#watch()
 
-  constructor(store: SynchronousStore.SynchronousStore<A, any>) {
-    this.#store = store
-    this.#admission = store.admission
-    this.#leases = new SynchronousLeases.SynchronousLeases<A, unknown, Holding<A>>(store.admission, Holding)
+  constructor(admission: Admission.Admission<A, any>, kind: Kind<A>) {
+    this.#admission = admission
+    this.#kind = kind
+    this.#leases = new SynchronousLeases.SynchronousLeases<A, unknown, Holding<A>>(admission, Holding)
   }
 
   /** `undefined` if there is none now; throws what making one throws. */
@@ -44,10 +52,12 @@ export class Guards<A> {
   }
 
   #nothing(): undefined {
-    const failure = this.#store.takeFailure()
+    const failure = this.#kind.takeFailure()
     if (failure !== undefined) throw Cause.squash(failure)
-    const { lifecycle, observer } = this.#admission
-    if (lifecycle === "open" || lifecycle === "suspended") observer.exhausted++
+    const { lifecycle, observer, store } = this.#admission
+    if (lifecycle !== "open" && lifecycle !== "suspended") return
+    observer.exhausted++
+    store.counted?.()
   }
 
   #guard(holding: Holding<A>): Guard<A> {
@@ -90,10 +100,10 @@ export class Guards<A> {
     this.#young.length = 0
   }
 
-  /** Whoever lost the guard may still use what it gave access to: nobody else may have that item. */
+  /** Whoever lost the guard may still use what it gave access to. */
   #abandon(holding: Holding<A>): void {
     const { name, noun, observer } = this.#admission
-    const item = holding.entry as SynchronousStore.Item<A>
+    const item = holding.entry!
     const takenAt = holding.request.callSite
     holding.isWatched = false
     this.abandoned++
@@ -102,7 +112,7 @@ export class Guards<A> {
     this.#admission.warn(
       `Pool "${name}": the guard of ${noun} ${item.id} was lost without being disposed; taken ${where}`
     )
-    item.doom = "abandoned"
+    this.#kind.abandon(item)
     this.#leases.end(holding, lost)
   }
 }

@@ -24,7 +24,11 @@ export class LockFreeStore<A, E> extends SynchronousStore.SynchronousStore<A, E>
   constructor(admission: Admission.Admission<A, E>, options: Checked<A, E>) {
     super(admission, options.steps)
     this.options = options
-    this.guards = new Guards(this)
+    this.guards = new Guards<A>(admission, {
+      takeFailure: () => this.takeFailure(),
+      // Nobody else may have that item.
+      abandon: (item) => void ((item as SynchronousStore.Item<A>).doom = "abandoned")
+    })
     this.#ahead = options.initial
   }
 

@@ -1,6 +1,7 @@
 import { type Admission, type Lease, LinkedList, type PoolStats, type Store } from "@effect-pools/core"
 import * as Cause from "effect/Cause"
 import type * as Effect from "effect/Effect"
+import { Guards } from "./guards.ts"
 import { growData, type Memory, viewOf } from "./sharedMemory.ts"
 import type { SharedSlots } from "./sharedSlots.ts"
 import { ThreadSleep } from "./sharedWaiting.ts"
@@ -50,6 +51,7 @@ class SlotEntry implements Lease.Entry<Slot>, LinkedList.Linked<SlotEntry> {
 
 /** The store of one thread's pool over slots that all threads share. The admission's `used` are this thread's. */
 export class SharedStore implements Store.Store<Slot, never> {
+  readonly guards: Guards<Slot>
   readonly admission: Admission.Admission<Slot, never>
   readonly options: StoreOptions
   readonly slots: SharedSlots
@@ -69,6 +71,11 @@ export class SharedStore implements Store.Store<Slot, never> {
     this.options = options
     this.slots = options.slots
     this.#holds = new Uint8Array(options.slots.layout.maximum)
+    this.guards = new Guards<Slot>(admission, {
+      takeFailure: () => undefined,
+      // What whoever lost it has left there is nobody's.
+      abandon: (entry) => void ((entry as SlotEntry).isInvalid = true)
+    })
     this.#cleans = options.reset !== "none"
     this.#sleep = new ThreadSleep(options.slots, {
       isWanted: () => this.#isWanted,
@@ -346,7 +353,8 @@ export class SharedStore implements Store.Store<Slot, never> {
       threads: this.slots.threads().length,
       ownUsed: this.admission.used,
       reclaimed,
-      resetFailed
+      resetFailed,
+      abandoned: this.guards.abandoned
     }
   }
 }
