@@ -295,9 +295,9 @@ export const check = (
   }
   const minimum = checks.integer("budget.minimum", share.minimum, 0, 0)
   if (minimum % each !== 0) checks.refuse("budget.minimum", minimum, `must be a multiple of the weight (${each})`)
+  if (minimum === 0) return { budget, weight: each, minimum }
   if (budget.hasMinimums === false)
     checks.refuse("budget.minimum", minimum, `must be 0: budget "${budget.name}" promises none`)
-  if (minimum === 0) return { budget, weight: each, minimum }
   // Each of the others must still be able to have an item, beside all minimums but its own.
   const { members } = budget.statsUnsafe()
   const most = members.reduce((most, member) => Math.min(most, open + member.minimum - member.weight), open)

@@ -7,6 +7,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import { LockFreePool, SharedPermits } from "../src/index.ts"
+import { TURNSTILE_AT } from "../src/internal/sharedLayout.ts"
 import type { BudgetOrder, BudgetWorkerData } from "./shared/budgetWorker.ts"
 
 /** Pools of two threads, of which this test plays both, over permits that they share. */
@@ -96,6 +97,24 @@ describe("a budget over permits that threads share", () => {
       yield* turns
       expect(idle.reduce((sum, pool) => sum + LockFreePool.statsUnsafe(pool).idle, 0)).toBe(3)
     })
+  )
+
+  it.effect(
+    "gives up what comes to lie idle though the word that threads sleep on says for a moment that none does",
+    () =>
+      Effect.gen(function* () {
+        const { here, poolOf, there } = yield* open(1)
+        const [mine, theirs] = [yield* poolOf(here), yield* poolOf(there)]
+        const guard = LockFreePool.getOrThrowUnsafe(mine)
+        const waiting = yield* Effect.forkChild(
+          LockFreePool.use(theirs, () => Effect.void),
+          { startImmediately: true }
+        )
+        new Int32Array(here.handle.control)[TURNSTILE_AT]!++
+        guard[Symbol.dispose]()
+        expect(LockFreePool.statsUnsafe(mine)).toMatchObject({ size: 0, destroyed: { reclaimed: 1 } })
+        yield* Fiber.interrupt(waiting)
+      })
   )
 
   it.live("does not let a busy thread hand its items on for ever while another waits", () =>

@@ -57,9 +57,10 @@ export class SharedBudget implements Budget.Budget {
     if (this.isClosed) return false
     const { waiter } = seat
     if (waiter !== undefined) {
-      // In line, it keeps asking for what it is in line for; or from now on for something else.
       if (urgency !== "line" || waiter.permits === permits) return false
-      this.withdraw(seat)
+      this.ledger.change(waiter, permits)
+      this.giveUp()
+      return false
     }
     if (urgency === "ahead" && this.#isReclaiming) return this.#watch(seat)
     if (this.#line.size === 0 && this.#takeNow(seat, permits)) return true
@@ -81,19 +82,20 @@ export class SharedBudget implements Budget.Budget {
 
   #getInLine(seat: Seat, permits: number): void {
     seat.since = seat.member.now()
-    seat.waiter = new PermitWaiter(
+    const waiter: PermitWaiter = new PermitWaiter(
       permits,
       () => {
         this.#unline(seat)
-        seat.taken += permits
+        seat.taken += waiter.permits
         seat.member.granted()
       },
       () => this.#unline(seat),
       this.#wall()
     )
+    seat.waiter = waiter
     this.#line.add(seat)
     this.#publish()
-    this.ledger.wait(seat.waiter)
+    this.ledger.wait(waiter)
     this.giveUp()
   }
 
@@ -126,7 +128,7 @@ export class SharedBudget implements Budget.Budget {
   /** Tells other threads since when somebody waits here. */
   #publish(): void {
     const [first] = this.#line
-    this.ledger.slots.tellSince(first?.since ?? 0)
+    this.ledger.slots.tellSince(first?.waiter?.since ?? 0)
   }
 
   withdraw(seat: Seat): void {

@@ -7,10 +7,12 @@ import { ThreadSleep } from "./sharedWaiting.ts"
  * holds up nobody for more than that.
  */
 const PATIENCE = 10
+/** For how long such a thread is passed over, in milliseconds; then it is left something again. */
+const IMPATIENCE = 500
 
 /** One who waits for permits, until it is told of them or of the end. */
 export class PermitWaiter implements LinkedList.Linked<PermitWaiter> {
-  readonly permits: number
+  permits: number
   readonly served: () => void
   readonly closed: () => void
   /** Since when, by the clock that all threads have; 0 if that is nothing to others. */
@@ -119,6 +121,16 @@ export class PermitLedger {
     if (waiter.list !== undefined) this.slots.ring()
   }
 
+  /** Keeps its place for so many permits from now on. */
+  change(waiter: PermitWaiter, permits: number): void {
+    const more = permits - waiter.permits
+    waiter.permits = permits
+    this.wanted += more
+    this.slots.add("wanted", more)
+    this.#serve()
+    if (waiter.list !== undefined) this.slots.ring()
+  }
+
   /** `false` if it does not wait any more. */
   leave(waiter: PermitWaiter): boolean {
     if (waiter.list === undefined) return false
@@ -162,6 +174,7 @@ export class PermitLedger {
     this.#after(PATIENCE, () => {
       this.#isPatient = false
       this.#late = late
+      this.#after(IMPATIENCE, () => (this.#late = 0))
       this.#serve()
       this.#sleep.begin()
     })
