@@ -1,9 +1,12 @@
 import { once } from "node:events"
 import { Worker } from "node:worker_threads"
+import * as NodeWorker from "@effect/platform-node/NodeWorker"
 import { describe, expect, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
+import { WorkerPlatform } from "effect/workers/Worker"
 import type { PoolStats } from "@effect-pools/core"
 import { SharedPermits, SharedPool } from "../src/index.ts"
 import type { Order, PoolWorkerData } from "./shared/poolWorker.ts"
@@ -72,6 +75,33 @@ const open = Effect.fnUntraced(function* (options: { readonly slots: number; rea
 })
 
 const told = <A>(f: () => Promise<A>): Effect.Effect<A> => Effect.promise(f)
+
+describe("a shared pool in a worker of Effect's", { timeout: 60_000 }, () => {
+  it.live("is used there, and has its slots back when the worker ends", () =>
+    Effect.gen(function* () {
+      const pool = yield* SharedPool.make({ slots: 2, slotBytes: 16 })
+      const spawn = () =>
+        SharedPool.watch(
+          pool,
+          new Worker(new URL("./shared/effectWorker.ts", import.meta.url), { workerData: pool.handle })
+        )
+      const filled = yield* Deferred.make<number>()
+      const running = yield* Effect.gen(function* () {
+        const platform = yield* WorkerPlatform
+        const worker = yield* platform.spawn<number, number>(0)
+        const running = yield* Effect.forkChild(worker.run((slot) => Deferred.succeed(filled, slot)))
+        yield* worker.send(7)
+        return running
+      }).pipe(Effect.provide(NodeWorker.layer(spawn)))
+      const slot = yield* Deferred.await(filled)
+      expect(SharedPool.peekUnsafe(pool, slot)?.[0]).toBe(7)
+      expect((yield* SharedPool.stats(pool)).used).toBe(1)
+      yield* Fiber.interrupt(running)
+      while ((yield* SharedPool.stats(pool)).used > 0) yield* Effect.sleep(1)
+      expect((yield* SharedPool.stats(pool)).idle).toBe(2)
+    })
+  )
+})
 
 describe("a shared pool in several threads", { timeout: 60_000 }, () => {
   it.live("hands out no slot twice, and shows every thread the same figures", () =>
