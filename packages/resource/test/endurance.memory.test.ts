@@ -22,7 +22,7 @@ const isFlat = (
   name: string,
   options: ResourcePool.Options,
   cycle: (one: Any, other: Any, pool: ResourcePool.ResourcePool) => Effect.Effect<unknown, unknown>,
-  units = 2000
+  units = 5000
 ) =>
   it.live(`is flat: ${name}`, () =>
     Effect.gen(function* () {
