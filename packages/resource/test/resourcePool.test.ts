@@ -538,6 +538,23 @@ describe("a failure", () => {
     })
   )
 
+  it.effect("to allocate is told to who waits in vain after it, of whatever resource, with the name of its own", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 1, acquireTimeout: 100 })
+      const [a, b, c] = (yield* world.probes("a b c")) as [Probe, Probe, Probe]
+      const held = yield* c.hold()
+      yield* ResourcePool.resize(world.pool, { max: 2 })
+      a.allocate = "fail"
+      yield* Effect.exit(a.use())
+      yield* ResourcePool.resize(world.pool, { max: 1 })
+      const fiber = yield* fork(Effect.flip(b.use()))
+      yield* TestClock.adjust(100)
+      const { message } = outcome(fiber) as Error
+      expect(message).toMatch(/no place for "b" within 100 ms .*; the last creation failed: "a": .*GateFailure/)
+      yield* held.end
+    })
+  )
+
   it.effect("to allocate is not that of callers who came later", () =>
     Effect.gen(function* () {
       const world = yield* open({ max: 1 })

@@ -110,6 +110,8 @@ export class ResourceStore implements Store.Store<any, any> {
   /** Those that are idle. */
   #idlePlaces = 0
   #heaviest = 1
+  /** Which resource could not be allocated last. */
+  #lastFailed = ""
   /** And of those, what is to be expected soon. */
   readonly #returning: Underway.Underway
 
@@ -269,6 +271,7 @@ export class ResourceStore implements Store.Store<any, any> {
   /** It is the failure of all who were waiting when the attempt began: else each would have to wait for one of its own. */
   #failed(resource: Holding, cause: Cause.Cause<unknown>, startedAt: number): void {
     const admission = this.#admission
+    this.#lastFailed = resource.name
     const failure = Effect.failCause(cause)
     let isTold = false
     for (const { lease } of Array.from(resource.waiters)) {
@@ -441,7 +444,7 @@ export class ResourceStore implements Store.Store<any, any> {
 
   lastCreateFailure(): string | undefined {
     const { lastFailure } = this.#supply
-    return lastFailure === undefined ? undefined : Observer.inWords(lastFailure)
+    return lastFailure === undefined ? undefined : `"${this.#lastFailed}": ${Observer.inWords(lastFailure)}`
   }
 
   *leases(): Generator<AnyLease, void> {
