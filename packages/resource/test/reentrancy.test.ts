@@ -302,6 +302,7 @@ describe("an invalidated resource", () => {
       yield* Resource.use(a.resource, (value) =>
         Effect.andThen(Resource.scheduleRelease(a.resource), ResourcePool.invalidate(world.pool, value))
       )
+      expect((yield* ResourcePool.stats(world.pool)).destroyed).toMatchObject({ released: 1, invalidated: 0 })
       yield* Resource.use(a.resource, (value) =>
         Effect.andThen(ResourcePool.invalidate(world.pool, value), Resource.scheduleRelease(a.resource))
       )
