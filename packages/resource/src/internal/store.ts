@@ -107,13 +107,14 @@ export class ResourceStore implements Store.Store<any, any> {
   #taken = 0
   /** Those of them that are being released. */
   #leaving = 0
-  /** Those that are idle. */
+  /** And of those, what is to be expected soon. */
+  readonly #returning: Underway.Underway
+  /** Places of what is idle. */
   #idlePlaces = 0
+  /** How many places the heaviest resource takes. */
   #heaviest = 1
   /** Which resource could not be allocated last. */
   #lastFailed = ""
-  /** And of those, what is to be expected soon. */
-  readonly #returning: Underway.Underway
 
   constructor(admission: Admission.Admission<any, any>, line: TwoStageLine, options: Checked) {
     this.#admission = admission
