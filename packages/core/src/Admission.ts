@@ -237,7 +237,7 @@ export class Admission<A, out E = unknown> {
   offer(entry: Entry<A>, now: number, first = this.waiters.first()): boolean {
     if (first === undefined || this.lifecycle !== "open") return false
     // Under a budget others may have waited longer: then it is to lie idle, where they find it.
-    if (this.permits !== undefined && this.permits.isOwed(first.lease.since)) return false
+    if (this.permits !== undefined && this.permits.isOwed(first.lease.since, entry.places ?? 1)) return false
     this.#give(first, entry, now)
     return true
   }
@@ -264,14 +264,17 @@ export class Admission<A, out E = unknown> {
     else this.#unqueued()
   }
 
-  /** To be called by the store when an item has come to lie idle: for those who wait here or, under a budget, elsewhere. */
-  idled(): void {
+  /**
+   * To be called by the store when an item of so many places has come to lie idle: for those who wait here or, under a
+   * budget, elsewhere.
+   */
+  idled(places = 1): void {
     const first = this.waiters.first()
     if (this.permits === undefined) {
       if (first !== undefined) this.serve()
       return
     }
-    if (first !== undefined && !this.permits.isOwed(first.lease.since)) this.serve()
+    if (first !== undefined && !this.permits.isOwed(first.lease.since, places)) this.serve()
     if (this.idle === 0) return
     this.permits.idled()
     if (this.idle > 0 && this.waiters.size > 0) this.serve()

@@ -61,12 +61,12 @@ export interface Member {
   readonly weight: number
   /** The time of its clock, in milliseconds. Members of one budget have one clock. */
   readonly now: () => number
-  /** How many permits its idle items have. */
-  readonly idle: () => number
-  /** Its least recently used idle item; `undefined` if it has none. */
-  readonly oldest: () => Idle | undefined
+  /** How many permits it would come to, but not more than `most`, if it ended idle items one by one: see `oldest`. */
+  readonly idle: (most: number) => number
+  /** Its least recently used idle item of those that have no more than `most` permits; `undefined` if there is none. */
+  readonly oldest: (most: number) => Idle | undefined
   /** Ends that item. Its permits are given back when it is gone. */
-  readonly reclaim: () => void
+  readonly reclaim: (most: number) => void
   /** It has the permits now that it asked for. */
   readonly granted: () => void
   /** There may be permits for what it made no demand for. */
@@ -117,8 +117,8 @@ export interface Membership {
   readonly withdraw: () => void
   /** An item lies idle now that others may be waiting for. */
   readonly idled: () => void
-  /** Whether an item should go to another pool rather than to a caller who has waited since this time. */
-  readonly isOwed: (since: number) => boolean
+  /** Whether an item with so many permits should go to another pool rather than to a caller who waits since this time. */
+  readonly isOwed: (since: number, permits: number) => boolean
   /** It will need no more permits: its minimum is others' from now on. */
   readonly retire: () => void
   /** Whether there are so many permits for it, or enough idle items of others, and nobody waits for them. */

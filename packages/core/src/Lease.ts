@@ -36,6 +36,8 @@ export interface Entry<A> {
   readonly id: number
   /** What it is called in the log. Default: by its number. */
   readonly name?: string | undefined
+  /** How many places it takes. Default 1. */
+  readonly places?: number | undefined
   readonly value: A
   /** The latest of the leases on this item, which are linked through {@link Lease.previous} and {@link Lease.next}. */
   holder: Lease<A> | undefined

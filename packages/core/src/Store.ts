@@ -33,15 +33,18 @@ export interface WaitsFor<A> {
 }
 
 /**
- * How many places items take: all that are idle together, the least recently used of them, and the heaviest there is.
+ * How many places items take.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Places {
-  readonly idle: number
-  readonly oldest: number
+  /** The heaviest there is. */
   readonly heaviest: number
+  /** The idle item that `idleSince(most)` speaks of. */
+  readonly oldest: (most: number) => number
+  /** What could be had, but not more than `most`, by giving up one such item after the other. */
+  readonly idle: (most: number) => number
 }
 
 /**
@@ -87,13 +90,13 @@ export interface Store<A, E> {
   resized(): void
   /**
    * Since when its least recently used idle item lies idle, in milliseconds of the pool's clock; `undefined` if none does
-   * that it could give up.
+   * that it could give up. Only items of at most `most` places count, which is at least 1.
    */
-  idleSince(): number | undefined
+  idleSince(most: number): number | undefined
   /** Gives up that item, for another pool of the same budget. */
-  evict(): void
+  evict(most: number): void
   /** Of kinds whose items take several places each, in the budget as well. Default: each takes one. */
-  places?(): Places
+  readonly places?: Places
   /** What only this kind of pool has to say in its stats. */
   details(): PoolStats["details"]
   /** `pending`, `timeouts` or `exhausted` has changed: for those whose items others share, who are to know. */

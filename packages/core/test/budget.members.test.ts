@@ -31,8 +31,11 @@ class Fake {
       minimum,
       weight,
       now: () => this.now,
-      idle: () => this.idleSince.length * weight,
-      oldest: () => (this.idleSince.length === 0 ? undefined : { since: Math.min(...this.idleSince), permits: weight }),
+      idle: (most) => Math.min(this.idleSince.length, Math.floor(most / weight)) * weight,
+      oldest: (most) =>
+        this.idleSince.length === 0 || weight > most
+          ? undefined
+          : { since: Math.min(...this.idleSince), permits: weight },
       reclaim: () => {
         this.idleSince = this.idleSince.toSorted((a, b) => a - b).slice(1)
         hear("reclaim")
@@ -401,11 +404,11 @@ describe("an item that comes back", () => {
   it.effect("is owed to the first in line if that one has waited longer than its own member's caller", () =>
     given(1, (join) => {
       const [holder, waits] = [join("holder").use(), join("waits")]
-      assert.isFalse(holder.seat.isOwed(100))
+      assert.isFalse(holder.seat.isOwed(100, 1))
       waits.now = 50
       waits.take("line")
       assert.deepStrictEqual(
-        [49, 50, 51].map((since) => holder.seat.isOwed(since)),
+        [49, 50, 51].map((since) => holder.seat.isOwed(since, 1)),
         [false, false, true]
       )
     })
@@ -415,7 +418,7 @@ describe("an item that comes back", () => {
     given(1, (join) => {
       const holder = join("holder").use()
       holder.take("line")
-      assert.isFalse(holder.seat.isOwed(100))
+      assert.isFalse(holder.seat.isOwed(100, 1))
     })
   )
 })

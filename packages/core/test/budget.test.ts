@@ -48,6 +48,23 @@ const reasonOf = (exit: Exit.Exit<unknown, unknown>): string | undefined => {
   return error instanceof PoolError.PoolError ? error.reason._tag : String(error)
 }
 
+const nothing = () => {}
+
+/** A member that does nothing of its own accord. */
+const memberOf = (given: Partial<Budget.Member> = {}): Budget.Member => ({
+  name: "member",
+  minimum: 0,
+  weight: 1,
+  now: () => 0,
+  idle: () => 0,
+  oldest: () => undefined,
+  reclaim: nothing,
+  granted: nothing,
+  freed: nothing,
+  closed: nothing,
+  ...given
+})
+
 const sizes = (...pools: ReadonlyArray<AnyPool>) => pools.map(({ admission }) => admission.live)
 
 describe("a budget", () => {
@@ -306,24 +323,58 @@ describe("a budget", () => {
   it.effect("asks for a minimum of any number of members", () =>
     Effect.gen(function* () {
       const budget = yield* Budget.make({ max: 10 })
-      const nothing = () => {}
       for (let n = 0; n < 200_000; n++) {
-        budget.join({
-          name: "idle",
-          minimum: 0,
-          weight: 1,
-          now: () => 0,
-          idle: () => 0,
-          oldest: () => undefined,
-          reclaim: nothing,
-          granted: nothing,
-          freed: nothing,
-          closed: nothing
-        })
+        budget.join(memberOf())
       }
       const checks = new InvalidOptions.Checks("pool")
       assert.strictEqual(Budget.check(checks, { budget, minimum: 9 })?.minimum, 9)
       assert.throws(() => Budget.check(checks, { budget, minimum: 10 }), /must not exceed what others can do without/)
+    })
+  )
+
+  it.effect("tells a pool that made no demand when its own minimum comes free", () =>
+    Effect.gen(function* () {
+      const budget = yield* Budget.make({ max: 2 })
+      const greedy = budget.join(memberOf())
+      assert.isTrue(greedy.take("line", 2))
+      const freed: Array<number> = []
+      for (const minimum of [2, 0]) {
+        const seat = budget.join(
+          memberOf({
+            minimum,
+            freed: () => {
+              assert.isTrue(seat.take("ahead", 1))
+              freed.push(minimum)
+            }
+          })
+        )
+        assert.isFalse(seat.take("ahead", 1))
+      }
+      greedy.give(1)
+      assert.deepStrictEqual(freed, [2])
+    })
+  )
+
+  it.effect("gives as many permits as it was asked for, whatever else the pool asks meanwhile", () =>
+    Effect.gen(function* () {
+      const budget = yield* Budget.make({ max: 4 })
+      const idle = budget.join(
+        memberOf({
+          idle: () => 4,
+          oldest: () => ({ since: 0, permits: 4 }),
+          reclaim: () => {
+            // What ends an item is the user's own, and can look at anything.
+            assert.isTrue(asking.isWithinReach(1))
+            idle.give(4)
+          }
+        })
+      )
+      const asking = budget.join(memberOf())
+      assert.isTrue(idle.take("now", 4))
+      assert.isTrue(asking.take("now", 3))
+      assert.deepInclude(yield* Budget.stats(budget), { free: 1 })
+      asking.give(3)
+      assert.deepInclude(yield* Budget.stats(budget), { free: 4 })
     })
   )
 

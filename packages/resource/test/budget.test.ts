@@ -98,6 +98,83 @@ describe("resources under a budget", () => {
     })
   )
 
+  it.effect("are not handed on past those who wait elsewhere, however heavy others of the pool are", () =>
+    Effect.gen(function* () {
+      const budget = yield* Budget.make({ max: 4 })
+      const pool = yield* ResourcePool.make({ name: "files", max: 4, budget })
+      const other = yield* ResourcePool.make({ name: "other", max: 4, budget })
+      const light = yield* ResourcePool.create(pool, { allocate })
+      yield* ResourcePool.create(pool, { allocate, weight: 4 })
+      const wide = yield* ResourcePool.create(other, { allocate, weight: 4 })
+      const back = yield* hold(light)
+      const first = yield* fork(hold(wide))
+      yield* TestClock.adjust(1)
+      const second = yield* fork(hold(light))
+      yield* back
+      const next = yield* Fiber.join(first)
+      assert.isUndefined(second.pollUnsafe())
+      yield* next
+      yield* yield* Fiber.join(second)
+    })
+  )
+
+  it.effect("that are light are given up where a minimum keeps the heavy one that has lain idle for longer", () =>
+    Effect.gen(function* () {
+      const budget = yield* Budget.make({ max: 6 })
+      const pool = yield* ResourcePool.make({ name: "files", max: 6, budget: { budget, minimum: 2 } })
+      const other = yield* ResourcePool.make({ name: "other", max: 6, budget })
+      const heavy = yield* ResourcePool.create(pool, { allocate, weight: 4 })
+      const light = yield* ResourcePool.create(pool, { allocate })
+      const [one, two, wide] = yield* Effect.forEach([1, 1, 3], (weight) =>
+        ResourcePool.create(other, { allocate, weight })
+      )
+      yield* Resource.use(heavy, () => Effect.void)
+      yield* TestClock.adjust(1)
+      yield* Resource.use(light, () => Effect.void)
+      const back = [yield* hold(one!)]
+      assert.deepStrictEqual(taken(budget), { files: 5, other: 1 })
+      // What the heavy one has is not for others, and the light one alone would not do.
+      for (const options of [{ wait: false }, { acquireTimeout: 0 }]) {
+        const error = yield* Effect.flip(Resource.use(wide!, () => Effect.void, options))
+        assert.instanceOf(error, PoolError.PoolError)
+        assert.strictEqual(error.reason._tag, "Exhausted")
+        assert.deepStrictEqual(taken(budget), { files: 5, other: 1 })
+      }
+      back.push(yield* hold(two!))
+      assert.deepStrictEqual(taken(budget), { files: 4, other: 2 })
+      assert.isTrue(yield* Resource.isAllocated(heavy))
+      for (const release of back) yield* release
+    })
+  )
+
+  it.effect("of their own pool stay where others give up enough, and count only for as much as they weigh", () =>
+    Effect.gen(function* () {
+      const budget = yield* Budget.make({ max: 3 })
+      const pool = yield* ResourcePool.make({ name: "files", max: 4, budget })
+      const other = yield* ResourcePool.make({ name: "other", max: 4, budget })
+      const old = yield* ResourcePool.create(other, { allocate: slowly, weight: 2 })
+      const [own, next] = yield* Effect.forEach([1, 2], (weight) => ResourcePool.create(pool, { allocate, weight }))
+      const idle = yield* fork(Resource.use(old, () => Effect.void))
+      yield* TestClock.adjust(5)
+      yield* Fiber.join(idle)
+      yield* Resource.use(own!, () => Effect.void)
+      const call = yield* fork(hold(next!))
+      yield* TestClock.adjust(3)
+      const back = yield* Fiber.join(call)
+      assert.isTrue(yield* Resource.isAllocated(own!))
+      yield* back
+      yield* Resource.release(next!)
+      const holding = yield* fork(Resource.use(old, () => Effect.sleep(50)))
+      yield* TestClock.adjust(10)
+      const refusal = yield* Effect.flip(Resource.use(next!, () => Effect.void, { wait: false }))
+      assert.include(refusal.message, "no item to hand out at once")
+      yield* TestClock.adjust(50)
+      yield* Fiber.join(holding)
+      yield* fork(Resource.release(old))
+      yield* TestClock.adjust(3)
+    })
+  )
+
   it.effect("are refused if the budget could never give them what they weigh", () =>
     Effect.gen(function* () {
       const budget = yield* Budget.make({ max: 10 })

@@ -40,21 +40,20 @@ export class LocalBudget implements Budget {
   }
 
   take(seat: Seat, urgency: Urgency, permits: number): boolean {
-    // In line, it keeps asking for what it is in line for.
-    if (urgency === "line" || seat.list === undefined) seat.wanted = permits
     if (this.isClosed) return false
     if (urgency === "ahead" && this.#asking !== undefined) {
       this.#watching.add(seat)
       return false
     }
-    if (this.#takeNow(seat)) return true
+    if (this.#takeNow(seat, permits)) return true
     switch (urgency) {
       case "ahead":
         this.#watching.add(seat)
         return false
       case "now":
-        return this.isWithinReach(seat, permits) && this.#takeByReclaiming(seat)
+        return this.isWithinReach(seat, permits) && this.#takeByReclaiming(seat, permits)
       case "line":
+        seat.wanted = permits
         if (seat.list === undefined) {
           seat.since = seat.member.now()
           this.#line.addLast(seat)
@@ -64,11 +63,11 @@ export class LocalBudget implements Budget {
     }
   }
 
-  #takeByReclaiming(seat: Seat): boolean {
+  #takeByReclaiming(seat: Seat, permits: number): boolean {
     if (this.#asking !== undefined) return false
     this.#asking = seat
     try {
-      while (this.#reclaimFor(seat)) if (this.#takeNow(seat)) return true
+      while (this.#reclaimFor(seat, permits)) if (this.#takeNow(seat, permits)) return true
       return false
     } finally {
       this.#asking = undefined
@@ -77,22 +76,30 @@ export class LocalBudget implements Budget {
   }
 
   /** If the permits are there and nobody else's. */
-  #takeNow(seat: Seat): boolean {
-    if (!this.#canHave(seat)) return false
+  #takeNow(seat: Seat, permits: number): boolean {
+    if (!this.#canHave(seat, permits)) return false
     // What is its own by its minimum it need not stand in line for.
-    if (this.#line.size > 0 && !seat.isWithinMinimum) return false
+    if (this.#line.size > 0 && !seat.isWithinMinimum(permits)) return false
     // It may have got in line before.
     if (seat.list !== undefined) this.#line.remove(seat)
-    this.#grant(seat)
+    this.#change(seat, permits)
     return true
   }
 
-  #canHave(seat: Seat): boolean {
-    return this.free - seat.wanted >= this.#promised - seat.promised
+  #canHave(seat: Seat, permits: number): boolean {
+    return this.#freeFor(seat) >= permits
   }
 
+  /** What is nobody's but for its own minimum. */
+  #freeFor(seat: Seat): number {
+    return this.free - (this.#promised - seat.promised)
+  }
+
+  /** Serves one in line. */
   #grant(seat: Seat): void {
+    this.#line.remove(seat)
     this.#change(seat, seat.wanted)
+    seat.member.granted()
   }
 
   #change(seat: Seat, by: number): void {
@@ -130,11 +137,10 @@ export class LocalBudget implements Budget {
 
   isWithinReach(seat: Seat, permits: number): boolean {
     if (this.isClosed) return false
-    if (seat.list === undefined) seat.wanted = permits
-    if (this.#canHave(seat) && seat.isWithinMinimum) return true
+    if (this.#canHave(seat, permits) && seat.isWithinMinimum(permits)) return true
     const first = this.#line.head
     if (first !== undefined && first !== seat) return false
-    let reachable = this.free - (this.#promised - seat.promised) + this.#returning
+    let reachable = this.#freeFor(seat) + this.#returning
     for (const other of this.#holders) if (other !== seat) reachable += other.givable
     return reachable >= permits
   }
@@ -156,26 +162,21 @@ export class LocalBudget implements Budget {
 
   #serveLine(): void {
     for (let first = this.#line.head; first !== undefined; first = this.#line.head) {
-      if (this.#canHave(first)) {
-        this.#line.remove(first)
-        this.#grant(first)
-        first.member.granted()
-      } else if (!this.#reclaimFor(first) && !this.#serveMinimum()) return
+      if (this.#canHave(first, first.wanted)) this.#grant(first)
+      else if (!this.#reclaimFor(first, first.wanted) && !this.#serveMinimum()) return
     }
-    if (this.#asking !== undefined) return
-    if (this.free <= this.#promised || this.#watching.size === 0) return
-    const watching = Array.from(this.#watching)
-    this.#watching.clear()
-    for (const seat of watching) seat.member.freed()
+    if (this.#asking !== undefined || this.free === 0) return
+    for (const seat of Array.from(this.#watching)) {
+      // Of what is free a part may be the minimum of this one, or of others.
+      if (this.#freeFor(seat) > 0 && this.#watching.delete(seat)) seat.member.freed()
+    }
   }
 
   /** Serves one behind the first in line with what is its own by its minimum, which nobody before it could have. */
   #serveMinimum(): boolean {
     for (const seat of this.#line) {
-      if (!seat.isWithinMinimum || !this.#canHave(seat)) continue
-      this.#line.remove(seat)
+      if (!seat.isWithinMinimum(seat.wanted) || !this.#canHave(seat, seat.wanted)) continue
       this.#grant(seat)
-      seat.member.granted()
       return true
     }
     return false
@@ -193,44 +194,45 @@ export class LocalBudget implements Budget {
     if (this.#line.size > 0) this.#serve()
   }
 
-  /** Whether the first in line has waited for longer than since then, and this member's item would help. */
-  isOwed(seat: Seat, since: number): boolean {
+  /** Whether the first in line has waited for longer than since then, and an item of this member's would help. */
+  isOwed(seat: Seat, since: number, permits: number): boolean {
     const first = this.#line.head
     return (
       first !== undefined &&
       first !== seat &&
       first.since < since &&
-      this.#lacks(first) &&
-      seat.canGive(seat.member.weight)
+      this.#lacks(first, first.wanted) &&
+      permits <= seat.surplus
     )
   }
 
   /** Whether this member needs more than there is and is on its way. */
-  #lacks(seat: Seat): boolean {
-    const missing = seat.wanted - (this.free - (this.#promised - seat.promised))
-    return missing > this.#returning
+  #lacks(seat: Seat, permits: number): boolean {
+    return permits - this.#freeFor(seat) > this.#returning
   }
 
   /** Has an idle item given up for this member; `false` if there is none, or enough is on its way. */
-  #reclaimFor(seat: Seat): boolean {
-    if (!this.#lacks(seat)) return false
+  #reclaimFor(seat: Seat, needed: number): boolean {
+    if (!this.#lacks(seat, needed)) return false
     const victim = this.#leastRecentlyUsed(seat)
     if (victim === undefined) return false
-    const { permits } = victim.member.oldest()!
+    const most = victim.surplus
+    const { permits } = victim.member.oldest(most)!
     victim.returning += permits
     this.#returning += permits
-    victim.member.reclaim()
+    victim.member.reclaim(most)
     return true
   }
 
-  /** Of the members that have more than their minimum, the one whose idle item has not been used for longest. */
+  /** The member with the idle item, of those that no minimum keeps, that has not been used for longest. */
   #leastRecentlyUsed(asking: Seat): Seat | undefined {
     let oldest: Seat | undefined
     let since = Infinity
     for (const seat of this.#holders) {
-      if (seat === asking) continue
-      const idle = seat.member.oldest()
-      if (idle === undefined || idle.since >= since || !seat.canGive(idle.permits)) continue
+      const { surplus } = seat
+      if (seat === asking || surplus === 0) continue
+      const idle = seat.member.oldest(surplus)
+      if (idle === undefined || idle.since >= since) continue
       since = idle.since
       oldest = seat
     }
@@ -267,7 +269,7 @@ class Seat implements Membership, Linked<Seat> {
   /** Of what it has taken, that which it was asked to give up and has not given back. */
   returning = 0
   isRetired = false
-  /** How many permits it asked for last. */
+  /** How many permits it is in line for. */
   wanted = 0
   /** When it got in line. */
   since = 0
@@ -291,17 +293,18 @@ class Seat implements Membership, Linked<Seat> {
 
   /** What its idle items would give. */
   get givable(): number {
-    return Math.min(this.member.idle(), Math.max(0, this.taken - this.returning - this.minimum))
+    const { surplus } = this
+    return surplus === 0 ? 0 : this.member.idle(surplus)
   }
 
-  /** Whether it has so many more than its minimum. */
-  canGive(permits: number): boolean {
-    return this.taken - this.returning - permits >= this.minimum
+  /** How many more it has than its minimum, and than it is about to give up. */
+  get surplus(): number {
+    return Math.max(0, this.taken - this.returning - this.minimum)
   }
 
-  /** Whether what it asks for is its own by its minimum. */
-  get isWithinMinimum(): boolean {
-    return this.taken + this.wanted <= this.minimum
+  /** Whether so many more are its own by its minimum. */
+  isWithinMinimum(permits: number): boolean {
+    return this.taken + permits <= this.minimum
   }
 
   get isClosed(): boolean {
@@ -316,8 +319,8 @@ class Seat implements Membership, Linked<Seat> {
     this.#budget.idled()
   }
 
-  isOwed(since: number): boolean {
-    return this.#budget.isOwed(this, since)
+  isOwed(since: number, permits: number): boolean {
+    return this.#budget.isOwed(this, since, permits)
   }
 
   take(urgency: Urgency, permits: number): boolean {

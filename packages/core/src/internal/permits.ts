@@ -18,20 +18,25 @@ export class Permits {
 
   constructor(admission: Admission<any, any>, share: CheckedShare) {
     this.share = share
+    const placesOf = (permits: number): number => Math.floor(permits / share.weight)
     this.#seat = share.budget.join({
       name: admission.name,
       minimum: share.minimum,
       get weight() {
-        return share.weight * (admission.store.places?.().heaviest ?? 1)
+        return share.weight * (admission.store.places?.heaviest ?? 1)
       },
       now: () => admission.clock.exact(),
-      idle: () => share.weight * (admission.store.places?.().idle ?? admission.idle),
-      oldest: () => {
-        const since = admission.store.idleSince()
-        if (since === undefined) return undefined
-        return { since, permits: share.weight * (admission.store.places?.().oldest ?? 1) }
+      idle: (most) => {
+        const places = placesOf(most)
+        return share.weight * (admission.store.places?.idle(places) ?? Math.min(admission.idle, places))
       },
-      reclaim: () => admission.store.evict(),
+      oldest: (most) => {
+        const places = placesOf(most)
+        const since = places === 0 ? undefined : admission.store.idleSince(places)
+        if (since === undefined) return undefined
+        return { since, permits: share.weight * (admission.store.places?.oldest(places) ?? 1) }
+      },
+      reclaim: (most) => admission.store.evict(placesOf(most)),
       granted: () => {
         this.isInLine = false
         this.#inHand += this.#wanted
@@ -60,9 +65,9 @@ export class Permits {
     return `budget "${name}" has no permit to give (max ${max}: ${named.join(", ")}; ${inLine} in line)`
   }
 
-  /** Whether waiting for the permits of an item has any sense. */
-  isWithinReach(places = 1): boolean {
-    return this.#seat.isWithinReach(places * this.share.weight)
+  /** Whether waiting for the permits of an item has any sense, if the pool gives up so many places of its own for it. */
+  isWithinReach(places = 1, own = 0): boolean {
+    return this.#seat.isWithinReach((places - own) * this.share.weight)
   }
 
   /** Whether an item may be made now; if so, it has to be, or the round that `begin` began to `settle`. */
@@ -95,9 +100,9 @@ export class Permits {
     this.#seat.idled()
   }
 
-  /** Whether others have waited longer for an item than since then. */
-  isOwed(since: number): boolean {
-    return this.#seat.isOwed(since)
+  /** Whether others have waited longer than since then for what an item of so many places has. */
+  isOwed(since: number, places: number): boolean {
+    return this.#seat.isOwed(since, places * this.share.weight)
   }
 
   /** An item is being made. */

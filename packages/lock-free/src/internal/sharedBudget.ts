@@ -190,22 +190,23 @@ export class SharedBudget implements Budget.Budget {
     let oldest: Seat | undefined
     let since = Infinity
     for (const seat of this.#seats) {
-      if (seat === asking || seat.taken === 0) continue
-      const idle = seat.member.oldest()
-      if (idle === undefined || idle.since >= since || !seat.canGive(idle.permits)) continue
+      if (seat === asking || seat.surplus === 0) continue
+      const idle = seat.member.oldest(seat.surplus)
+      if (idle === undefined || idle.since >= since) continue
       since = idle.since
       oldest = seat
     }
     if (oldest === undefined) return false
-    this.#leaves(oldest, oldest.member.oldest()!.permits)
-    oldest.member.reclaim()
+    const most = oldest.surplus
+    this.#leaves(oldest, oldest.member.oldest(most)!.permits)
+    oldest.member.reclaim(most)
     return true
   }
 
-  /** Whether somebody has waited for longer than since then, here or elsewhere, and this member's item would help. */
-  isOwed(seat: Seat, since: number): boolean {
+  /** Whether somebody has waited for longer than since then, here or elsewhere, and an item of this member's would help. */
+  isOwed(seat: Seat, since: number, permits: number): boolean {
     const { slots } = this.ledger
-    if (!seat.canGive(seat.member.weight)) return false
+    if (permits > seat.surplus) return false
     const [first] = this.#line
     if (first !== undefined && first !== seat && first.since < since) return slots.lack(first.waiter!.permits) > 0
     return this.ledger.lackFor(0, this.#wall() - (seat.member.now() - since)) > 0
@@ -260,13 +261,14 @@ class Seat implements Budget.Membership {
     this.member = member
   }
 
-  canGive(permits: number): boolean {
-    return this.taken - this.leaving >= permits
+  /** How many more it has than it is about to give up. */
+  get surplus(): number {
+    return this.taken - this.leaving
   }
 
   /** What its idle items would give. */
   get givable(): number {
-    return Math.min(this.member.idle(), this.taken - this.leaving)
+    return this.surplus === 0 ? 0 : this.member.idle(this.surplus)
   }
 
   get isClosed(): boolean {
@@ -285,8 +287,8 @@ class Seat implements Budget.Membership {
     this.#budget.giveUp()
   }
 
-  isOwed(since: number): boolean {
-    return this.#budget.isOwed(this, since)
+  isOwed(since: number, permits: number): boolean {
+    return this.#budget.isOwed(this, since, permits)
   }
 
   retire(): void {

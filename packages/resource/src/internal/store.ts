@@ -111,8 +111,6 @@ export class ResourceStore implements Store.Store<any, any> {
   readonly #returning: Underway.Underway
   /** Places of what is idle. */
   #idlePlaces = 0
-  /** How many places the heaviest resource takes. */
-  #heaviest = 1
   /** Which resource could not be allocated last. */
   #lastFailed = ""
 
@@ -167,7 +165,7 @@ export class ResourceStore implements Store.Store<any, any> {
     this.#idle.addLast(allocation)
     this.#idlePlaces += allocation.places
     this.#set(resource, "idle")
-    admission.idled()
+    admission.idled(allocation.places)
   }
 
   // Allocating -------------------------------------------------------------------------------------------------------
@@ -185,7 +183,7 @@ export class ResourceStore implements Store.Store<any, any> {
     if (resource.state === "released" && this.#taken + resource.weight <= admission.max) {
       const mayAllocate = admission.claim("line", resource.weight)
       if (mayAllocate) this.#allocate(resource)
-      else this.#giveUpOwn()
+      else this.#giveUpOwn(resource)
       return mayAllocate
     }
     if (resource.state === "idle") {
@@ -223,9 +221,10 @@ export class ResourceStore implements Store.Store<any, any> {
     return false
   }
 
-  /** The budget asks others for idle items, and nobody for its own. */
-  #giveUpOwn(): void {
-    if (this.#idle.head !== undefined && this.#returning.expected === 0) this.#release(this.#idle.head, "reclaimed")
+  /** The budget asks others for idle items, and nobody for its own: those go if others cannot give enough. */
+  #giveUpOwn({ weight }: Holding): void {
+    if (this.#idle.head === undefined || this.#returning.expected > 0) return
+    if (!this.#admission.permits!.isWithinReach(weight)) this.#release(this.#idle.head, "reclaimed")
   }
 
   #allocate(resource: Holding): void {
@@ -357,19 +356,32 @@ export class ResourceStore implements Store.Store<any, any> {
 
   /** A resource of this weight is among those that there are from now on. */
   weighs(weight: number): void {
-    this.#heaviest = Math.max(this.#heaviest, weight)
+    this.places.heaviest = Math.max(this.places.heaviest, weight)
   }
 
-  places(): Store.Places {
-    return { idle: this.#idlePlaces, oldest: this.#idle.head?.places ?? 0, heaviest: this.#heaviest }
+  readonly places = {
+    heaviest: 1,
+    oldest: (most: number): number => this.#oldest(most)?.places ?? 0,
+    idle: (most: number): number => {
+      let places = 0
+      for (const allocation of this.#idle) if (places + allocation.places <= most) places += allocation.places
+      return places
+    }
+  } satisfies Store.Places
+
+  /** The idle resource of at most so many places that has not been used for longest. */
+  #oldest(most: number): Allocation | undefined {
+    for (const allocation of this.#idle) if (allocation.places <= most) return allocation
+    return undefined
   }
 
-  idleSince(): number | undefined {
-    return this.#idle.head?.idleSince
+  idleSince(most: number): number | undefined {
+    return this.#oldest(most)?.idleSince
   }
 
-  evict(): void {
-    if (this.#idle.head !== undefined) this.#release(this.#idle.head, "reclaimed")
+  evict(most: number): void {
+    const allocation = this.#oldest(most)
+    if (allocation !== undefined) this.#release(allocation, "reclaimed")
   }
 
   shutdown(): void {
@@ -411,7 +423,7 @@ export class ResourceStore implements Store.Store<any, any> {
     if (lifecycle !== "open" || this.#line.ready > 0 || resource.waiters.size > 0) return false
     if (resource.state !== "released") return resource.state === "idle" || resource.state === "allocating"
     if (this.#taken - this.#leaving - this.#idlePlaces + this.#line.wanted + resource.weight > max) return false
-    return permits === undefined || this.#idle.size > 0 || permits.isWithinReach(resource.weight)
+    return permits === undefined || permits.isWithinReach(resource.weight, this.#idlePlaces)
   }
 
   /** Whoever does not wait at all finds it allocated the next time, if that is at nobody's expense. */
