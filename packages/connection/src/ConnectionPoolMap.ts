@@ -469,10 +469,15 @@ export const events = <K, A, E>(
           (queue) =>
             Effect.acquireRelease(
               Effect.sync(() => {
-                self.members.onClosed(() => Queue.endUnsafe(queue))
-                return self.members.listen((event) => Queue.offerUnsafe(queue, event))
+                const forget = self.members.onClosed(() => Queue.endUnsafe(queue))
+                const stop = self.members.listen((event) => Queue.offerUnsafe(queue, event))
+                return { forget, stop }
               }),
-              (stop) => Effect.sync(stop)
+              ({ forget, stop }) =>
+                Effect.sync(() => {
+                  forget()
+                  stop()
+                })
             ),
           { bufferSize, strategy: "sliding" }
         )

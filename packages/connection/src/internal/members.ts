@@ -59,7 +59,7 @@ export class Members<K, A, E> {
   readonly #unlisten = new Map<Pool.Pool<any, any>, () => void>()
   readonly #ended = Deferred.makeUnsafe<void>()
   #isOver = false
-  #atEnd: Array<() => void> = []
+  readonly #atEnd = new Set<() => void>()
 
   constructor(options: CheckedMap<K>, budget: Budget.Budget, context: Context.Context<never>) {
     this.options = options
@@ -67,17 +67,7 @@ export class Members<K, A, E> {
     this.background = new Background.Background(context)
     this.clock = CoarseClock.make(Context.get(context, Clock))
     this.tracksCallSites = options.leakDetection !== undefined
-    const { addUnsafe, claimUnsafe, find, list, releaseUnsafe } = Context.get(context, PoolRegistry.PoolRegistry)
-    this.#registry = {
-      claimUnsafe,
-      find,
-      list,
-      releaseUnsafe,
-      addUnsafe: (entry) => {
-        this.#entered(entry.pool)
-        addUnsafe(entry)
-      }
-    }
+    this.#registry = Context.get(context, PoolRegistry.PoolRegistry)
   }
 
   get isClosed(): boolean {
@@ -154,9 +144,14 @@ export class Members<K, A, E> {
     if (this.isClosed) return this.#closed
     const present = this.#find(key)
     if (present?.isOpening === true) return present
-    if (present !== undefined) this.#close(present)
+    // Somebody drains it in the registry, and has said for how long it may take.
+    if (present !== undefined) this.#end(present, present.pool?.admission.drain(Infinity) ?? Effect.void)
     const { capacity, lookupTimeout, name } = this.options
     if (this.size >= capacity && !this.#closeLeastRecentlyUsed()) return this.#exhausted(name, capacity)
+    // What a connection does at its end can use the map, this key included.
+    const reopened = this.#find(key)
+    if (reopened !== undefined) return reopened
+    if (this.isClosed) return this.#closed
     const member = new Member<K, A, E>(key, this.#nameOf(key))
     MutableHashMap.set(this.#table, key, member)
     this.#living.add(member)
@@ -184,10 +179,27 @@ export class Members<K, A, E> {
       })
       return yield* makePool(complete).pipe(
         Effect.provideService(Scope.Scope, poolScope),
-        Effect.provideService(PoolRegistry.PoolRegistry, this.#registry)
+        Effect.provideService(PoolRegistry.PoolRegistry, this.#noticing())
       )
     })
     return Effect.provideService(pool, Scope.Scope, scope) as Effect.Effect<ConnectionPool<A, E>, any>
+  }
+
+  /** The registry, with a notice of the first pool that is entered: what its connections open is not the map's. */
+  #noticing(): PoolRegistry.PoolRegistry {
+    const { addUnsafe, claimUnsafe, find, list, releaseUnsafe } = this.#registry
+    let isFirst = true
+    return {
+      claimUnsafe,
+      find,
+      list,
+      releaseUnsafe,
+      addUnsafe: (entry) => {
+        if (isFirst) this.#entered(entry.pool)
+        isFirst = false
+        addUnsafe(entry)
+      }
+    }
   }
 
   /** A pool is about to begin. */
@@ -202,9 +214,8 @@ export class Members<K, A, E> {
       this.pools.delete(pool)
       if (admission.tracksCallSites) this.#lookWhoTracks()
       this.#unlisten.delete(pool)
-      const { acquired, released } = admission.observer
-      if (acquired === released) addTotals(this.#counted, admission.observer)
-      else this.#abandoned.add(pool)
+      this.#abandoned.add(pool)
+      this.#settle()
     })
   }
 
@@ -260,7 +271,11 @@ export class Members<K, A, E> {
         cancel?.()
         resume(member.failure ?? Effect.void)
       }
-      if (!member.isOpening) return answer()
+      if (!member.isOpening) {
+        // It may be called off again and again: no reason to go on for longer than the caller has time.
+        if (member.failure === undefined && left <= 0) return resume(Effect.fail(this.#late(member, timeout)))
+        return answer()
+      }
       member.waiting.add(answer)
       if (left !== Infinity) {
         cancel = this.background.after(Math.max(1, left), () => {
@@ -345,9 +360,8 @@ export class Members<K, A, E> {
     this.#isOver = true
     this.state = "closed"
     Deferred.doneUnsafe(this.#ended, Exit.void)
-    const atEnd = this.#atEnd
-    this.#atEnd = []
-    for (const f of atEnd) f()
+    for (const f of this.#atEnd) f()
+    this.#atEnd.clear()
   }
 
   // The map as a whole -----------------------------------------------------------------------------------------------
@@ -379,30 +393,34 @@ export class Members<K, A, E> {
   /** What all pools have counted since the map was made. */
   totals(): Totals {
     const totals = noTotals()
+    this.#settle()
+    addTotals(totals, this.#counted)
+    for (const { admission } of this.#abandoned) addTotals(totals, admission.observer)
+    for (const { admission } of this.pools) addTotals(totals, admission.observer)
+    return totals
+  }
+
+  /** Keeps nothing of pools whose last lease has ended but what they have counted. */
+  #settle(): void {
     for (const pool of this.#abandoned) {
       const { observer } = pool.admission
-      if (observer.acquired !== observer.released) {
-        addTotals(totals, observer)
-        continue
-      }
+      if (observer.acquired !== observer.released) continue
       this.#abandoned.delete(pool)
       addTotals(this.#counted, observer)
     }
-    addTotals(totals, this.#counted)
-    for (const { admission } of this.pools) addTotals(totals, admission.observer)
-    return totals
   }
 
   suspend(): void {
     if (this.state !== "open") return
     this.state = "suspended"
-    for (const { pool } of MutableHashMap.values(this.#table)) pool?.admission.suspend()
+    // Those included that are about to be open.
+    for (const { admission } of this.pools) admission.suspend()
   }
 
   resume(): void {
     if (this.state !== "suspended") return
     this.state = "open"
-    for (const { pool } of MutableHashMap.values(this.#table)) pool?.admission.resume()
+    for (const { admission } of this.pools) admission.resume()
   }
 
   /** Refuses calls, lets those that are served end within `grace` milliseconds, and closes every pool. */
@@ -433,10 +451,11 @@ export class Members<K, A, E> {
     })
   }
 
-  /** Calls `f` when nothing is left of the map, which may be now. */
-  onClosed(f: () => void): void {
+  /** Calls `f` when nothing is left of the map, which may be now, unless the returned function is called before. */
+  onClosed(f: () => void): () => void {
     if (this.#isOver) f()
-    else this.#atEnd.push(f)
+    else this.#atEnd.add(f)
+    return () => void this.#atEnd.delete(f)
   }
 
   // Telling ----------------------------------------------------------------------------------------------------------
