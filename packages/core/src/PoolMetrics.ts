@@ -25,6 +25,63 @@ import type { Histogram } from "./data/Histogram.ts"
 const BOUNDARIES = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10]
 
 /**
+ * What the gauges tell, each when it is asked.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Counts {
+  readonly idle: () => number
+  readonly used: () => number
+  readonly max: () => number
+  readonly pending: () => number
+}
+
+/** How the metrics of a kind are named, and which attributes they have. */
+const namesOf = (
+  name: string,
+  kind: string
+): { readonly prefix: string; readonly attributes: Record<string, string> } =>
+  kind === "connection"
+    ? { prefix: "db.client.connection", attributes: { "db.client.connection.pool.name": name } }
+    : { prefix: "pool", attributes: { "pool.name": name, "pool.kind": kind } }
+
+/**
+ * Registers the gauges `count`, `max` and `pending_requests` of what is no pool but is counted like one; the returned
+ * function takes them out again.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const registerCountsUnsafe = (
+  name: string,
+  kind: string,
+  { idle, max, pending, used }: Counts,
+  context: Context.Context<never>
+): (() => void) => {
+  const { attributes, prefix } = namesOf(name, kind)
+  const gauge = gaugesOf(prefix, attributes, context)
+  const registrations = [
+    gauge("count", idle, { [`${prefix}.state`]: "idle" }),
+    gauge("count", used, { [`${prefix}.state`]: "used" }),
+    gauge("max", max),
+    gauge("pending_requests", pending)
+  ]
+  return () => {
+    for (const registration of registrations) registration.remove()
+  }
+}
+
+const gaugesOf =
+  (prefix: string, attributes: Record<string, string>, context: Context.Context<never>) =>
+  (suffix: string, value: () => number, more?: Record<string, string>): Metric.Registration =>
+    Metric.registerUnsafe(
+      Metric.gauge(`${prefix}.${suffix}`, { attributes: { ...attributes, ...more } }),
+      context,
+      hooks(() => ({ value: value() }))
+    )
+
+/**
  * Registers a pool's metrics; the returned function takes them out again.
  *
  * @category constructors
@@ -35,23 +92,25 @@ export const registerUnsafe = (
   kind: string,
   context: Context.Context<never>
 ): (() => void) => {
-  const isConnection = kind === "connection"
-  const prefix = isConnection ? "db.client.connection" : "pool"
-  const attributes: Record<string, string> = isConnection
-    ? { "db.client.connection.pool.name": admission.name }
-    : { "pool.name": admission.name, "pool.kind": kind }
-  const registrations: Array<Metric.Registration> = []
-
-  const gauge = (suffix: string, value: () => number, more?: Record<string, string>): void => {
-    const metric = Metric.gauge(`${prefix}.${suffix}`, { attributes: { ...attributes, ...more } })
-    registrations.push(
-      Metric.registerUnsafe(
-        metric,
-        context,
-        hooks(() => ({ value: value() }))
-      )
-    )
-  }
+  const { observer, store } = admission
+  const { attributes, prefix } = namesOf(admission.name, kind)
+  const forgetCounts = registerCountsUnsafe(
+    admission.name,
+    kind,
+    {
+      idle: () => (store.figures?.() ?? admission).idle,
+      used: () => (store.figures?.() ?? admission).used,
+      max: () => admission.max,
+      pending: () => (store.figures?.() ?? admission).pending
+    },
+    context
+  )
+  const gauge = gaugesOf(prefix, attributes, context)
+  const registrations: Array<Metric.Registration> = [
+    gauge("idle.min", () => admission.min),
+    // No pool here bounds its idle items apart from all its items.
+    gauge("idle.max", () => admission.max)
+  ]
   const histogram = (suffix: string, values: Histogram): void => {
     const metric = Metric.histogram(`${prefix}.${suffix}`, {
       attributes: { ...attributes, unit: "s" },
@@ -66,14 +125,6 @@ export const registerUnsafe = (
     )
   }
 
-  const { observer, store } = admission
-  gauge("count", () => (store.figures?.() ?? admission).idle, { [`${prefix}.state`]: "idle" })
-  gauge("count", () => (store.figures?.() ?? admission).used, { [`${prefix}.state`]: "used" })
-  gauge("idle.min", () => admission.min)
-  // No pool here bounds its idle items apart from all its items.
-  gauge("idle.max", () => admission.max)
-  gauge("max", () => admission.max)
-  gauge("pending_requests", () => (store.figures?.() ?? admission).pending)
   const timeouts = Metric.counter(`${prefix}.timeouts`, { attributes })
   registrations.push(
     Metric.registerUnsafe(
@@ -87,6 +138,7 @@ export const registerUnsafe = (
   histogram("use_time", observer.use)
 
   return () => {
+    forgetCounts()
     for (const registration of registrations) registration.remove()
   }
 }

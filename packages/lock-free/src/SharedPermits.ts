@@ -10,9 +10,12 @@
  * Permits are the slots of `SharedPool`, without memory: taken without a lock, marked with their thread from the instant
  * they are taken, and back by {@link reclaim} if it is terminated.
  *
+ * They are no pool, and in no registry; as metrics there are `pool.count`, `.max` and `.pending_requests`, with `pool.kind`
+ * `permits`: the same in every thread.
+ *
  * @since 0.1.0
  */
-import { type Budget, InvalidOptions, Pool, PoolError } from "@effect-pools/core"
+import { type Budget, InvalidOptions, Pool, PoolError, PoolMetrics } from "@effect-pools/core"
 import { Clock } from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -177,9 +180,14 @@ export const attach = (
     ({ handle, slots }) => open(handle, slots, false)
   )
 
+interface Opened {
+  readonly permits: SharedPermits
+  readonly forgetMetrics: () => void
+}
+
 const open = (handle: Handle, slots: SharedSlots, isMaker: boolean): Effect.Effect<SharedPermits, never, Scope.Scope> =>
   Effect.acquireRelease(
-    Effect.map(Effect.context<never>(), (context): SharedPermits => {
+    Effect.map(Effect.context<never>(), (context): Opened => {
       const run = Effect.runForkWith(context)
       const ledger = new PermitLedger(slots, (millis, f) => {
         const fiber = run(Effect.andThen(Effect.sleep(Duration.millis(millis)), Effect.sync(f)))
@@ -187,14 +195,23 @@ const open = (handle: Handle, slots: SharedSlots, isMaker: boolean): Effect.Effe
       })
       const clock = Context.get(context, Clock)
       const budget = new SharedBudget(handle.name, ledger, () => Number(clock.currentTimeNanosUnsafe()) / 1e6)
-      return { name: handle.name, permits: slots.layout.maximum, handle, budget, ledger }
+      const permits = slots.layout.maximum
+      const counts = {
+        idle: () => permits - slots.countUsed(),
+        used: () => slots.countUsed(),
+        max: () => permits,
+        pending: () => slots.sums().pending
+      }
+      const forgetMetrics = PoolMetrics.registerCountsUnsafe(handle.name, "permits", counts, context)
+      return { permits: { name: handle.name, permits, handle, budget, ledger }, forgetMetrics }
     }),
-    ({ ledger }) =>
+    ({ forgetMetrics, permits: { ledger } }) =>
       Effect.sync(() => {
+        forgetMetrics()
         ledger.leaveAll()
         if (isMaker) slots.close()
       })
-  )
+  ).pipe(Effect.map(({ permits }) => permits))
 
 // Plain code ---------------------------------------------------------------------------------------------------------
 

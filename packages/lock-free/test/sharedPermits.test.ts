@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { InvalidOptions } from "@effect-pools/core"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Metric from "effect/Metric"
 import * as Scope from "effect/Scope"
 import { TestClock } from "effect/testing"
 import { SharedPermits } from "../src/index.ts"
@@ -170,6 +171,36 @@ describe("shared permits", () => {
       const error = yield* Effect.flip(SharedPermits.make(options as SharedPermits.Options))
       expect(error).toBeInstanceOf(InvalidOptions.InvalidOptions)
       expect(error.field).toBe(field)
+    })
+  )
+
+  it.effect("are counted as metrics, the same in every thread, while they are open", () =>
+    Effect.gen(function* () {
+      const seen = Effect.map(Metric.snapshot, (metrics) =>
+        Object.fromEntries(
+          metrics
+            .filter(({ attributes }) => attributes?.["pool.name"] === "sockets")
+            .map(({ attributes, id, state }) => [[id, attributes?.["pool.state"]].filter(Boolean).join(" "), state])
+        )
+      )
+      yield* Effect.scoped(
+        Effect.gen(function* () {
+          const permits = yield* SharedPermits.make({ permits: 5, name: "sockets" })
+          const other = yield* SharedPermits.attach(permits.handle, { thread: 51 })
+          SharedPermits.takeUnsafe(other, 3)
+          const waiting = yield* Effect.forkChild(SharedPermits.use(permits, 4, Effect.void), {
+            startImmediately: true
+          })
+          expect(yield* seen).toEqual({
+            "pool.count idle": { value: 2 },
+            "pool.count used": { value: 3 },
+            "pool.max": { value: 5 },
+            "pool.pending_requests": { value: 1 }
+          })
+          yield* Fiber.interrupt(waiting)
+        })
+      )
+      expect(yield* seen).toEqual({})
     })
   )
 
