@@ -249,6 +249,10 @@ export class Admission<A, out E = unknown> {
     this.observer.wait.record(waited)
     this.#hold(lease, entry, now, waited)
     wake(waiter, lease as never)
+    if (this.permits !== undefined) {
+      const next = this.waiters.first()
+      if (next !== undefined) this.permits.served(next.lease.since)
+    }
     this.#unqueued()
   }
 

@@ -9,7 +9,7 @@
  * **What it does**
  *
  * - It is asked when an item is made, and told when one has ended. A lease on an item that is there costs nothing.
- * - When it is spent, pools give up what lies idle, the least recently used first among all of them, before anybody waits.
+ * - When it is spent, others give up what lies idle, the least recently used first among all of them, before anybody waits.
  * - Pools in need are served in the order in which they asked, one item at a time; a pool whose first caller leaves keeps
  *   its place for the next. A pool does not keep others waiting by
  *   handing on to its own callers what others have waited for longer.
@@ -115,6 +115,11 @@ export interface Membership {
   readonly take: (urgency: Urgency, permits: number) => boolean
   /** It does not need any more what it is in line for. */
   readonly withdraw: () => void
+  /**
+   * While it is in line, a caller of it got an item, and the next one has waited since this time: those in line who have
+   * waited for longer come before it.
+   */
+  readonly served: (since: number) => void
   /** An item lies idle now that others may be waiting for. */
   readonly idled: () => void
   /** Whether an item with so many permits should go to another pool rather than to a caller who waits since this time. */

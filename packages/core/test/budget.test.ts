@@ -280,6 +280,26 @@ describe("a budget", () => {
     })
   )
 
+  it.effect("is not kept by a busy pool that is first in line itself, and hands on what it has", () =>
+    Effect.gen(function* () {
+      const budget = yield* Budget.make({ max: 3 })
+      const [busy, other] = [yield* openPool(budget), yield* openPool(budget)]
+      const forever = Effect.forever(Pool.use(busy, () => Effect.sleep(3)))
+      const callers = yield* Effect.forEach([1, 2, 3, 4, 5, 6, 7], () => fork(forever))
+      yield* TestClock.adjust(10)
+      assert.deepInclude(yield* Budget.stats(budget), { free: 0, inLine: 1 })
+      const waiting = yield* fork(hold(other))
+      // Those of the other pool's callers who came before have their turn before.
+      yield* TestClock.adjust(1)
+      assert.isUndefined(waiting.pollUnsafe())
+      yield* TestClock.adjust(9)
+      const held = yield* Fiber.join(waiting)
+      assert.deepStrictEqual(sizes(busy, other), [2, 1])
+      yield* Effect.forEach(callers, (caller) => Fiber.interrupt(caller))
+      yield* held.release
+    })
+  )
+
   it.effect("tells in a timeout who has its permits", () =>
     Effect.gen(function* () {
       const budget = yield* Budget.make({ name: "files", max: 2 })

@@ -130,6 +130,19 @@ describe("a budget over permits that threads share", () => {
     })
   )
 
+  it.live("does not let a busy pool do so that is first in line itself", () =>
+    Effect.gen(function* () {
+      const { here, poolOf } = yield* open(2)
+      const [one, other] = [yield* poolOf(here), yield* poolOf(here)]
+      const busy = LockFreePool.use(one, () => Effect.sleep(1))
+      const users = yield* Effect.forEach([1, 2, 3, 4, 5], () => Effect.forkChild(Effect.forever(busy)))
+      yield* Effect.sleep(5)
+      expect(here.budget.statsUnsafe().inLine).toBe(1)
+      yield* LockFreePool.use(other, () => Effect.void)
+      yield* Fiber.interruptAll(users)
+    })
+  )
+
   it.live("does not fill up a pool with what another thread waits for, but does so afterwards", () =>
     Effect.gen(function* () {
       const { here, poolOf, there } = yield* open(2)

@@ -117,6 +117,18 @@ export class LocalBudget implements Budget {
     this.#serve()
   }
 
+  /** Its turn in line was that of a caller who has got something: the next one goes behind those who have waited longer. */
+  served(seat: Seat, since: number): void {
+    if (seat.list === undefined || since <= seat.since) return
+    seat.since = since
+    let before = seat
+    while (before.next !== undefined && before.next.since < since) before = before.next
+    if (before === seat) return
+    this.#line.remove(seat)
+    this.#line.addAfter(seat, before)
+    this.#serve()
+  }
+
   give(seat: Seat, permits: number): void {
     if (seat.taken < permits) throw new Error(`BUG: pool "${seat.member.name}" gives back more than it has taken`)
     this.#change(seat, -permits)
@@ -329,6 +341,10 @@ class Seat implements Membership, Linked<Seat> {
 
   withdraw(): void {
     this.#budget.leaveLine(this)
+  }
+
+  served(since: number): void {
+    this.#budget.served(this, since)
   }
 
   isWithinReach(permits: number): boolean {

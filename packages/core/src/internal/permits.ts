@@ -95,6 +95,11 @@ export class Permits {
     this.#seat.give(permits)
   }
 
+  /** A caller has got an item, and the next one waits since then. */
+  served(since: number): void {
+    if (this.isInLine) this.#seat.served(since)
+  }
+
   /** An item lies idle. */
   idled(): void {
     this.#seat.idled()

@@ -138,6 +138,15 @@ export class SharedBudget implements Budget.Budget {
     this.ledger.leave(waiter)
   }
 
+  /** Its turn in line was that of a caller who has got something: the next one gets in line anew, if others wait for longer. */
+  served(seat: Seat, since: number): void {
+    let isBehind = false
+    for (const other of this.#line) {
+      if (isBehind && other.since < since) return this.withdraw(seat)
+      if (other === seat) isBehind = true
+    }
+  }
+
   give(seat: Seat, permits: number): void {
     if (seat.taken < permits) throw new Error(`BUG: pool "${seat.member.name}" gives back more than it has taken`)
     seat.taken -= permits
@@ -281,6 +290,10 @@ class Seat implements Budget.Membership {
 
   withdraw(): void {
     this.#budget.withdraw(this)
+  }
+
+  served(since: number): void {
+    this.#budget.served(this, since)
   }
 
   idled(): void {
