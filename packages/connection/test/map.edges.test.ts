@@ -10,8 +10,7 @@ import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import { Backend, fork } from "./backend.ts"
 
-const inRegistry = (registry: PoolRegistry.PoolRegistry) =>
-  Effect.provideService(PoolRegistry.PoolRegistry, registry)
+const inRegistry = (registry: PoolRegistry.PoolRegistry) => Effect.provideService(PoolRegistry.PoolRegistry, registry)
 
 describe("a map", () => {
   it.effect("suspends and resumes pools that are about to open, whatever step they are at", () =>

@@ -14,7 +14,12 @@ const bound = 100
 type Map = ConnectionPoolMap.ConnectionPoolMap<number, object>
 type Options = ConnectionPoolMap.Options<number, object, never, Scope.Scope>
 
-const isFlat = (name: string, options: Partial<Options>, cycle: (map: Map) => Effect.Effect<unknown, unknown>, units = 500) =>
+const isFlat = (
+  name: string,
+  options: Partial<Options>,
+  cycle: (map: Map) => Effect.Effect<unknown, unknown>,
+  units = 500
+) =>
   it.live(`is flat: ${name}`, () =>
     Effect.gen(function* () {
       const acquire = Effect.acquireRelease(
