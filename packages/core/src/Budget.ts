@@ -138,7 +138,7 @@ export interface Membership {
  * **Details**
  *
  * `free` are permits that nobody has; some of them may be others' minimum. `inLine` is how many pools wait. Of each member:
- * `taken` permits, `minimum`, `weight` of an item, and whether it waits.
+ * `taken` permits, `minimum`, `weight` of its heaviest item, and whether it waits.
  *
  * @category schemas
  * @since 0.1.0
