@@ -189,12 +189,15 @@ const open = (handle: Handle, slots: SharedSlots, isMaker: boolean): Effect.Effe
   Effect.acquireRelease(
     Effect.map(Effect.context<never>(), (context): Opened => {
       const run = Effect.runForkWith(context)
-      const ledger = new PermitLedger(slots, (millis, f) => {
-        const fiber = run(Effect.andThen(Effect.sleep(Duration.millis(millis)), Effect.sync(f)))
-        return () => fiber.interruptUnsafe()
-      })
       const clock = Context.get(context, Clock)
-      const budget = new SharedBudget(handle.name, ledger, () => Number(clock.currentTimeNanosUnsafe()) / 1e6)
+      const ledger = new PermitLedger(slots, {
+        after: (millis, f) => {
+          const fiber = run(Effect.andThen(Effect.sleep(Duration.millis(millis)), Effect.sync(f)))
+          return () => fiber.interruptUnsafe()
+        },
+        wall: () => Number(clock.currentTimeNanosUnsafe()) / 1e6
+      })
+      const budget = new SharedBudget(handle.name, ledger)
       const permits = slots.layout.maximum
       const counts = {
         idle: () => permits - slots.countUsed(),

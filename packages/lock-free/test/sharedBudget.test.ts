@@ -143,6 +143,18 @@ describe("a budget over permits that threads share", () => {
     })
   )
 
+  it.live("does not let a busy pool keep those waiting who need permits for something else", () =>
+    Effect.gen(function* () {
+      const { here, poolOf } = yield* open(3)
+      const pool = yield* poolOf(here)
+      const busy = LockFreePool.use(pool, () => Effect.sleep(1))
+      const users = yield* Effect.forEach([1, 2, 3, 4, 5, 6], () => Effect.forkChild(Effect.forever(busy)))
+      yield* Effect.sleep(5)
+      for (const permits of [1, 2]) yield* SharedPermits.use(here, permits, Effect.void, { timeout: "5 seconds" })
+      yield* Fiber.interruptAll(users)
+    })
+  )
+
   it.live("does not fill up a pool with what another thread waits for, but does so afterwards", () =>
     Effect.gen(function* () {
       const { here, poolOf, there } = yield* open(2)

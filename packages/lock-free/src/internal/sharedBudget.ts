@@ -14,7 +14,6 @@ export class SharedBudget implements Budget.Budget {
   readonly max: number
   readonly hasMinimums = false
   readonly ledger: PermitLedger
-  readonly #wall: () => number
   readonly #seats = new Set<Seat>()
   /** Those that wait, in order. */
   readonly #line = new Set<Seat>()
@@ -22,12 +21,10 @@ export class SharedBudget implements Budget.Budget {
   #isListening = false
   #isReclaiming = false
 
-  /** `wall` is the time of the clock that all threads have, in milliseconds. */
-  constructor(name: string, ledger: PermitLedger, wall: () => number) {
+  constructor(name: string, ledger: PermitLedger) {
     this.name = name
     this.max = ledger.slots.layout.maximum
     this.ledger = ledger
-    this.#wall = wall
     ledger.onClosed(() => {
       this.#line.clear()
       for (const { member } of Array.from(this.#seats)) member.closed()
@@ -90,7 +87,7 @@ export class SharedBudget implements Budget.Budget {
         seat.member.granted()
       },
       () => this.#unline(seat),
-      this.#wall()
+      this.ledger.timing.wall()
     )
     seat.waiter = waiter
     this.#line.add(seat)
@@ -216,9 +213,13 @@ export class SharedBudget implements Budget.Budget {
   isOwed(seat: Seat, since: number, permits: number): boolean {
     const { slots } = this.ledger
     if (permits > seat.surplus) return false
+    const began = this.ledger.timing.wall() - (seat.member.now() - since)
+    const waiter = this.ledger.first
+    // One that waits for permits without a pool.
+    if (waiter !== undefined && waiter.since === 0 && waiter.arrived < began) return slots.lack(waiter.permits) > 0
     const [first] = this.#line
     if (first !== undefined && first !== seat && first.since < since) return slots.lack(first.waiter!.permits) > 0
-    return this.ledger.lackFor(0, this.#wall() - (seat.member.now() - since)) > 0
+    return this.ledger.lackFor(0, began) > 0
   }
 
   isWithinReach(seat: Seat, permits: number): boolean {

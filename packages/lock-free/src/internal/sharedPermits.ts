@@ -17,6 +17,8 @@ export class PermitWaiter implements LinkedList.Linked<PermitWaiter> {
   readonly closed: () => void
   /** Since when, by the clock that all threads have; 0 if that is nothing to others. */
   readonly since: number
+  /** When it began to wait, by the same clock. */
+  arrived = 0
   list: LinkedList.LinkedList<PermitWaiter> | undefined = undefined
   previous: PermitWaiter | undefined = undefined
   next: PermitWaiter | undefined = undefined
@@ -27,6 +29,14 @@ export class PermitWaiter implements LinkedList.Linked<PermitWaiter> {
     this.closed = closed
     this.since = since
   }
+}
+
+/** How a ledger tells the time, in milliseconds. */
+export interface Timing {
+  /** Calls once, later, unless what it answers is called before. */
+  readonly after: (millis: number, f: () => void) => () => void
+  /** The time of the clock that all threads have. */
+  readonly wall: () => number
 }
 
 /**
@@ -42,7 +52,7 @@ export class PermitLedger {
   #holds = 0
   readonly #waiters = new LinkedList.LinkedList<PermitWaiter>()
   readonly #sleep: ThreadSleep
-  readonly #after: (millis: number, f: () => void) => () => void
+  readonly timing: Timing
   /** Whether permits are left to others, for a moment. */
   #isPatient = false
   /** Those that have waited since then have not come for what was left to them. */
@@ -50,15 +60,15 @@ export class PermitLedger {
   readonly #atClose: Array<() => void> = []
   #isClosed = false
 
-  constructor(slots: SharedSlots, after: (millis: number, f: () => void) => () => void) {
+  constructor(slots: SharedSlots, timing: Timing) {
     this.slots = slots
-    this.#after = after
+    this.timing = timing
     this.#held = new Int32Array(slots.layout.maximum)
     this.#sleep = new ThreadSleep(slots, {
       isWanted: () => this.#waiters.size > 0 && !this.#isClosed,
       serve: () => this.#serve(),
       closed: () => this.close(),
-      after
+      after: timing.after
     })
     slots.onClosed(() => this.close())
   }
@@ -73,6 +83,11 @@ export class PermitLedger {
 
   get isClosed(): boolean {
     return this.#isClosed
+  }
+
+  /** Who of this thread waits, and is next. */
+  get first(): PermitWaiter | undefined {
+    return this.#waiters.head
   }
 
   /** Takes so many permits, all or none. */
@@ -113,6 +128,7 @@ export class PermitLedger {
 
   /** Waits, and has everybody know who may have permits to give up. */
   wait(waiter: PermitWaiter): void {
+    waiter.arrived = this.timing.wall()
     this.#waiters.addLast(waiter)
     this.wanted += waiter.permits
     this.slots.add("pending", 1)
@@ -171,10 +187,10 @@ export class PermitLedger {
     if (this.#isPatient) return true
     this.#isPatient = true
     const late = this.slots.othersSince(this.#late)
-    this.#after(PATIENCE, () => {
+    this.timing.after(PATIENCE, () => {
       this.#isPatient = false
       this.#late = late
-      this.#after(IMPATIENCE, () => (this.#late = 0))
+      this.timing.after(IMPATIENCE, () => (this.#late = 0))
       this.#serve()
       this.#sleep.begin()
     })
