@@ -47,7 +47,7 @@ export const ratiosTable = (cases: ReadonlyArray<CaseResult>): string =>
         times(comparison.ratio.median),
         quartiles(comparison.ratio),
         comparison.netRatio === undefined ? "" : times(comparison.netRatio.median),
-        comparison.goal === undefined ? "" : `≥ ${comparison.goal}`,
+        comparison.goal === undefined ? "" : `≥ ${Number(comparison.goal.toFixed(2))}`,
         verdict(comparison)
       ])
     )
