@@ -1,6 +1,6 @@
 import { type ArenaPool, BumpArena } from "@effect-pools/arena"
 import { InterruptSweep } from "@effect-pools/testing"
-import { describe, expect, it } from "@effect/vitest"
+import { describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { chaining, type GatedArena, type GatedMemory, subject } from "./subject.ts"
 
@@ -26,7 +26,7 @@ const fill = (arena: GatedArena) =>
     Effect.yieldNow
   )
 
-const own: Record<string, InterruptSweep.PoolScenario<GatedArena>> = {
+const scenarios: Record<string, InterruptSweep.PoolScenario<GatedArena>> = {
   "use and get, of arenas that chain others": {
     settings: { max: 4 },
     program: ({ body, pool, subject }) =>
@@ -46,27 +46,10 @@ const own: Record<string, InterruptSweep.PoolScenario<GatedArena>> = {
   }
 }
 
+const own = Object.fromEntries(
+  Object.entries(scenarios).map(([name, scenario]) => [name, [chaining, scenario] as const])
+)
+
 describe("the lease rule", () => {
-  const timeout = 60_000
-  for (const { name, run, skipped } of InterruptSweep.scenarios(subject, { audit, budgets })) {
-    const test = skipped === undefined ? it.live : it.live.skip
-    const title = `an interruption at any step leaks nothing: ${name}`
-    test(
-      skipped === undefined ? title : `${title} (${skipped})`,
-      () => Effect.map(run, InterruptSweep.expectClean),
-      timeout
-    )
-  }
-  for (const [name, scenario] of Object.entries(own)) {
-    it.live(
-      `an interruption at any step leaks nothing: ${name}`,
-      () =>
-        Effect.gen(function* () {
-          const report = yield* InterruptSweep.run({ ...InterruptSweep.ofPool(chaining, scenario, audit), budgets })
-          InterruptSweep.expectClean(report)
-          expect(report.interruptions).toBeGreaterThan(50)
-        }),
-      timeout
-    )
-  }
+  InterruptSweep.suite(subject, it, { audit, budgets, own })
 })

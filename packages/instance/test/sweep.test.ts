@@ -126,28 +126,7 @@ const own: Record<string, readonly [Subject.Subject<Gates.Item>, Scenario]> = {
 const budgets = [3, 4, 5, 7, 11, 64]
 
 describe("the lease rule", () => {
-  const timeout = 60_000
-  for (const { name, run, skipped } of InterruptSweep.scenarios(subject, { audit, budgets })) {
-    const test = skipped === undefined ? it.live : it.live.skip
-    const title = `an interruption at any step leaks nothing: ${name}`
-    test(
-      skipped === undefined ? title : `${title} (${skipped})`,
-      () => Effect.map(run, InterruptSweep.expectClean),
-      timeout
-    )
-  }
-  for (const [name, [kind, scenario]] of Object.entries(own)) {
-    it.live(
-      `an interruption at any step leaks nothing: ${name}`,
-      () =>
-        Effect.gen(function* () {
-          const report = yield* InterruptSweep.run({ ...InterruptSweep.ofPool(kind, scenario, audit), budgets })
-          InterruptSweep.expectClean(report)
-          expect(report.interruptions).toBeGreaterThan(50)
-        }),
-      timeout
-    )
-  }
+  InterruptSweep.suite(subject, it, { audit, budgets, own })
 
   it.live("finds a detached instance that nobody gives back", () =>
     Effect.gen(function* () {

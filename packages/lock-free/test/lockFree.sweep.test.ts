@@ -87,35 +87,14 @@ const own: Record<string, readonly [Subject.Subject<Gates.Item>, InterruptSweep.
 }
 
 const budgets = [3, 4, 5, 7, 11, 64]
-const timeout = 60_000
 
 describe("the lease rule", () => {
-  for (const [how, kind] of [
-    ["wait", waiting],
-    ["are refused", refusing]
-  ] as const) {
-    for (const { name, run, skipped } of InterruptSweep.scenarios(kind, { audit, budgets, pairs: 30 })) {
-      const test = skipped === undefined ? it.live : it.live.skip
-      const title = `an interruption at any step leaks nothing, where callers ${how}: ${name}`
-      test(
-        skipped === undefined ? title : `${title} (${skipped})`,
-        () => Effect.map(run, InterruptSweep.expectClean),
-        timeout
-      )
-    }
-  }
-  for (const [name, [kind, scenario]] of Object.entries(own)) {
-    it.live(
-      `an interruption at any step leaks nothing: ${name}`,
-      () =>
-        Effect.gen(function* () {
-          const report = yield* InterruptSweep.run({ ...InterruptSweep.ofPool(kind, scenario, audit), budgets })
-          InterruptSweep.expectClean(report)
-          expect(report.interruptions).toBeGreaterThan(20)
-        }),
-      timeout
-    )
-  }
+  describe("where callers wait", () => {
+    InterruptSweep.suite(waiting, it, { audit, budgets, pairs: 30, own })
+  })
+  describe("where callers are refused", () => {
+    InterruptSweep.suite(refusing, it, { audit, budgets, pairs: 30 })
+  })
 
   it.live("finds a guard that nobody disposes", () =>
     Effect.gen(function* () {

@@ -1,6 +1,6 @@
 import { Resource, ResourcePool } from "@effect-pools/resource"
 import { type Gates, InterruptSweep } from "@effect-pools/testing"
-import { describe, expect, it } from "@effect/vitest"
+import { describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { subject } from "./subject.ts"
 
@@ -30,12 +30,12 @@ type Pair = Effect.Success<ReturnType<typeof pair>>
 const scenario = (
   settings: { readonly max: number },
   program: (stage: Stage, pair: Pair) => Effect.Effect<unknown, unknown>
-): InterruptSweep.PoolScenario<Gates.Item> => ({
-  settings,
-  program: (stage) => Effect.flatMap(pair(stage), (made) => program(stage, made))
-})
+): readonly [typeof subject, InterruptSweep.PoolScenario<Gates.Item>] => [
+  subject,
+  { settings, program: (stage) => Effect.flatMap(pair(stage), (made) => program(stage, made)) }
+]
 
-const own: Record<string, InterruptSweep.PoolScenario<Gates.Item>> = {
+const own: Record<string, readonly [typeof subject, InterruptSweep.PoolScenario<Gates.Item>]> = {
   "resources that take each other's place": scenario({ max: 1 }, ({ body }, [one, other]) =>
     Effect.gen(function* () {
       yield* Resource.use(one, body(Effect.yieldNow))
@@ -94,26 +94,5 @@ const own: Record<string, InterruptSweep.PoolScenario<Gates.Item>> = {
 const budgets = [3, 4, 5, 7, 11, 64]
 
 describe("the lease rule", () => {
-  const timeout = 60_000
-  for (const { name, run, skipped } of InterruptSweep.scenarios(subject, { audit, budgets })) {
-    const test = skipped === undefined ? it.live : it.live.skip
-    const title = `an interruption at any step leaks nothing: ${name}`
-    test(
-      skipped === undefined ? title : `${title} (${skipped})`,
-      () => Effect.map(run, InterruptSweep.expectClean),
-      timeout
-    )
-  }
-  for (const [name, scenario] of Object.entries(own)) {
-    it.live(
-      `an interruption at any step leaks nothing: ${name}`,
-      () =>
-        Effect.gen(function* () {
-          const report = yield* InterruptSweep.run({ ...InterruptSweep.ofPool(subject, scenario, audit), budgets })
-          InterruptSweep.expectClean(report)
-          expect(report.interruptions).toBeGreaterThan(50)
-        }),
-      timeout
-    )
-  }
+  InterruptSweep.suite(subject, it, { audit, budgets, own })
 })

@@ -292,39 +292,98 @@ export interface Scenario {
 }
 
 /**
+ * @category options
+ * @since 0.1.0
+ */
+export interface ScenarioOptions<A> {
+  /** What this kind of pool can be asked beyond what every pool can. */
+  readonly audit?: PoolAudit<A> | undefined
+  /** See {@link Definition}. */
+  readonly budgets?: ReadonlyArray<number> | undefined
+  /** See {@link Definition}. */
+  readonly pairs?: number | undefined
+}
+
+/**
  * Every way to take an item and to give it back, for a kind of pool to be swept: served at once, waiting, creating,
  * validating, resetting, sharing; by `use`, by `get`, and if available; until a deadline; with a span; and with scopes and
  * pools that somebody else closes.
+ *
+ * @category suites
+ * @since 0.1.0
+ */
+export const scenarios = <A>(subject: Subject<A>, options?: ScenarioOptions<A>): ReadonlyArray<Scenario> =>
+  standardScenarios<A>().map(({ name, needs, ...scenario }) => ({
+    name,
+    skipped: needs.map((trait) => subject.lacks[trait]).find((reason) => reason !== undefined),
+    run: run({ ...onPool(subject, scenario, options?.audit), budgets: options?.budgets, pairs: options?.pairs })
+  }))
+
+/**
+ * What the suite asks of a test runner: `it` of `@effect/vitest` has it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Runner {
+  readonly live: Register & { readonly skip: Register }
+}
+
+type Register = (name: string, run: () => Effect.Effect<void>, timeout: number) => void
+
+/**
+ * @category options
+ * @since 0.1.0
+ */
+export interface SuiteOptions<A> extends ScenarioOptions<A> {
+  /** What only this kind of pool does, by what it is called, and for which subject. */
+  readonly own?: Readonly<Record<string, readonly [Subject<A>, PoolScenario<A>]>> | undefined
+  /** How long a scenario may take, in milliseconds. Default 60,000. */
+  readonly timeout?: number | undefined
+}
+
+/** A scenario of its own that has fewer steps than this, on average over the budgets, does nothing with its pool. */
+const FEWEST = 5
+
+/**
+ * Registers every scenario with a test runner, and those that a kind of pool has of its own. Those that it does not play are
+ * registered as skipped, with the reason in their name.
  *
  * **Example** (All of them as tests)
  *
  * ```ts
  * import { InterruptSweep, Subject } from "@effect-pools/testing"
  * import { describe, it } from "@effect/vitest"
- * import { Effect } from "effect"
  *
  * const sweep = (subject: Subject.Subject<unknown>) =>
- *   describe("an interruption at any step leaks nothing", () => {
- *     for (const { name, run, skipped } of InterruptSweep.scenarios(subject)) {
- *       it.effect.skipIf(skipped !== undefined)(name, () => Effect.map(run, InterruptSweep.expectClean))
- *     }
+ *   describe("the lease rule", () => {
+ *     InterruptSweep.suite(subject, it)
  *   })
  * ```
  *
  * @category suites
  * @since 0.1.0
  */
-export const scenarios = <A>(
+export const suite = <A>(
   subject: Subject<A>,
-  options?: {
-    /** What this kind of pool can be asked beyond what every pool can. */
-    readonly audit?: PoolAudit<A> | undefined
-    readonly budgets?: ReadonlyArray<number> | undefined
-    readonly pairs?: number | undefined
+  it: Runner,
+  { own = {}, timeout = 60_000, ...options }: SuiteOptions<A> = {}
+): void => {
+  const titled = (name: string): string => `an interruption at any step leaks nothing: ${name}`
+  for (const { name, run, skipped } of scenarios(subject, options)) {
+    if (skipped === undefined) it.live(titled(name), () => Effect.map(run, expectClean), timeout)
+    else it.live.skip(`${titled(name)} (skipped: ${skipped})`, () => Effect.map(run, expectClean), timeout)
   }
-): ReadonlyArray<Scenario> =>
-  standardScenarios<A>().map(({ name, needs, ...scenario }) => ({
-    name,
-    skipped: needs.map((trait) => subject.lacks[trait]).find((reason) => reason !== undefined),
-    run: run({ ...onPool(subject, scenario, options?.audit), budgets: options?.budgets, pairs: options?.pairs })
-  }))
+  for (const [name, [kind, scenario]] of Object.entries(own)) {
+    const { audit, budgets, pairs } = options
+    const sweep = run({ ...ofPool(kind, scenario, audit), budgets, pairs })
+    const expectPlayed = (report: Report): void => {
+      expectClean(report)
+      const steps = report.interruptions - 2 * report.pairs
+      if (steps < FEWEST * (budgets ?? defaultBudgets).length) {
+        throw new Error(`"${name}" does too little: it was interrupted at only ${steps} steps over all budgets`)
+      }
+    }
+    it.live(titled(name), () => Effect.map(sweep, expectPlayed), timeout)
+  }
+}

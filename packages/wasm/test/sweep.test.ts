@@ -6,15 +6,7 @@ import { subject } from "./subject.ts"
 const budgets = [3, 4, 5, 7, 64]
 
 describe("the lease rule", () => {
-  for (const { name, run, skipped } of InterruptSweep.scenarios(subject, { budgets })) {
-    const test = skipped === undefined ? it.live : it.live.skip
-    const title = `an interruption at any step leaks nothing: ${name}`
-    test(
-      skipped === undefined ? title : `${title} (${skipped})`,
-      () => Effect.map(run, InterruptSweep.expectClean),
-      60_000
-    )
-  }
+  InterruptSweep.suite(subject, it, { budgets })
 })
 
 describe("every combination of gates under cancellation", () => {
