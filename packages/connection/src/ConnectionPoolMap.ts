@@ -40,6 +40,7 @@ import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import * as Struct from "effect/Struct"
 import * as Tracer from "effect/Tracer"
 import type { ConnectionPool, Options as PoolOptions } from "./ConnectionPool.ts"
 import { KeyedCall } from "./internal/keyedCall.ts"
@@ -129,24 +130,9 @@ export interface Options<K, A, E, R, LE = never, LR = never> {
  * @since 0.1.0
  */
 export const MapStats = Schema.Struct({
-  name: Schema.String,
-  state: PoolStats.PoolStats.fields.state,
-  max: Schema.Number,
+  ...Struct.omit(PoolStats.PoolStats.fields, ["kind", "min", "wait", "use", "create", "details"]),
   keys: Schema.Number,
   opening: Schema.Number,
-  idle: Schema.Number,
-  used: Schema.Number,
-  creating: Schema.Number,
-  destroying: Schema.Number,
-  pending: Schema.Number,
-  size: Schema.Number,
-  acquired: Schema.Number,
-  released: Schema.Number,
-  created: Schema.Number,
-  createFailed: Schema.Number,
-  timeouts: Schema.Number,
-  exhausted: Schema.Number,
-  destroyed: PoolStats.Destroyed,
   pools: Schema.Array(PoolStats.PoolStats)
 })
 
