@@ -11,8 +11,8 @@
  * - It is asked when an item is made, and told when one has ended. A lease on an item that is there costs nothing.
  * - When it is spent, others give up what lies idle, the least recently used first among all of them, before anybody waits.
  * - Pools in need are served in the order in which they asked, one item at a time; a pool whose first caller leaves keeps
- *   its place for the next. A pool does not keep others waiting by
- *   handing on to its own callers what others have waited for longer.
+ *   its place for the next. A pool does not keep others waiting by handing on to its own callers what others have waited
+ *   for longer.
  * - A pool can have a minimum that others cannot take from it.
  *
  * @since 0.1.0
