@@ -7,6 +7,11 @@ type Room = {
   readonly imports: ReadonlyArray<string> | "any"
   /** Whether `effect` is all that it may import besides: such a package runs in a browser too. */
   readonly effectOnly?: boolean
+  /**
+   * Whether it may import them as a whole. Applications are bundled with the others, which import each module by its own
+   * entry: of an index file not every bundler leaves out what is not used.
+   */
+  readonly asAWhole?: boolean
 }
 
 /** Who may import whom. */
@@ -17,7 +22,7 @@ const rooms: Record<string, Room> = {
   arena: { imports: ["core"], effectOnly: true },
   "lock-free": { imports: ["core"] },
   resource: { imports: ["core"], effectOnly: true },
-  testing: { imports: ["core"] },
+  testing: { imports: ["core"], asAWhole: true },
   postgres: { imports: ["connection", "core"] },
   wasm: { imports: ["instance", "core"] },
   worker: { imports: ["instance", "core"] },
@@ -36,9 +41,8 @@ const otherPackagesFiles = {
 }
 
 const deepImports = {
-  // A worker loads no more than it has to: that module is an entry of its own.
-  group: ["@effect-pools/*/**", "!@effect-pools/worker/WorkerGuest"],
-  message: "Import the package itself: its internals are its own."
+  regex: "^@effect-pools/[^/]+/(internal|src|dist)/",
+  message: "Import a public module: a package's internals are its own."
 }
 
 const restrictedImports = (...patterns: ReadonlyArray<object>) => ({
@@ -49,21 +53,22 @@ const restrictedImports = (...patterns: ReadonlyArray<object>) => ({
 })
 
 const named = (names: ReadonlyArray<string>) => names.map((name) => `@effect-pools/${name}`)
+const modulesOf = (names: ReadonlyArray<string>) => named(names).map((name) => `${name}/**`)
 const except = (names: ReadonlyArray<string>) => names.map((name) => `!${name}`)
 
-const boundaries = Object.entries(rooms).flatMap(([name, { effectOnly = false, imports }]) => {
+const boundaries = Object.entries(rooms).flatMap(([name, { asAWhole = false, effectOnly = false, imports }]) => {
   if (imports === "any") return []
-  const allowed = named(imports)
+  const allowed = [...(asAWhole ? named(imports) : []), ...modulesOf(imports)]
   const source = {
     group: effectOnly
       ? ["**", "!./**", "!../**", "!effect", "!effect/**", ...except(allowed)]
-      : ["@effect-pools/*", ...except(allowed)],
+      : ["@effect-pools/**", ...except(allowed)],
     message: `${name} may import only ${[...(effectOnly ? ["effect"] : []), ...allowed].join(", ")}.`
   }
-  const allowedInTests = named([name, ...imports, "testing"])
+  const mayTest = [name, ...imports, "testing"]
   const tests = {
-    group: ["@effect-pools/*", ...except(allowedInTests)],
-    message: `The tests of ${name} may import only ${allowedInTests.join(", ")}.`
+    group: ["@effect-pools/**", ...except([...named(mayTest), ...modulesOf(mayTest)])],
+    message: `The tests of ${name} may import only ${named(mayTest).join(", ")}.`
   }
   return [
     { files: [`packages/${name}/src/**`], rules: restrictedImports(source) },

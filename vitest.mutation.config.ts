@@ -12,13 +12,13 @@ const root = import.meta.dirname
 const tests = (packages: string, ...folders: ReadonlyArray<string>) =>
   join("packages", packages, "test", ...folders, "*.test.ts")
 
-const source = (name: string) => ({
-  find: new RegExp(`^@effect-pools/${name}$`),
-  replacement: join(root, "packages", name, "src", "index.ts")
-})
+const sources = (name: string) => [
+  { find: new RegExp(`^@effect-pools/${name}$`), replacement: join(root, "packages", name, "src", "index.ts") },
+  { find: new RegExp(`^@effect-pools/${name}/(.+)$`), replacement: join(root, "packages", name, "src", "$1.ts") }
+]
 
 export default defineConfig({
-  resolve: { alias: ["core", "connection", "testing"].map(source) },
+  resolve: { alias: ["core", "connection", "testing"].flatMap(sources) },
   test: {
     isolate: false,
     fsModuleCache: false,

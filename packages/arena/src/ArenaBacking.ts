@@ -16,7 +16,7 @@
  *
  * @since 0.1.0
  */
-import { InvalidOptions } from "@effect-pools/core"
+import * as InvalidOptions from "@effect-pools/core/InvalidOptions"
 import { makeWasmMemory, type WasmMemory } from "./internal/platform.ts"
 
 /**

@@ -21,7 +21,11 @@
  *
  * @since 0.1.0
  */
-import { type Budget, InvalidOptions, Pool, PoolService } from "@effect-pools/core"
+import type * as Budget from "@effect-pools/core/Budget"
+import * as InvalidOptions from "@effect-pools/core/InvalidOptions"
+import * as Layout from "@effect-pools/core/Layout"
+import * as Pool from "@effect-pools/core/Pool"
+import * as PoolService from "@effect-pools/core/PoolService"
 import type * as Context from "effect/Context"
 import * as Cause from "effect/Cause"
 import type * as Duration from "effect/Duration"
@@ -160,7 +164,7 @@ export const make = <M extends ArenaMemory = ArenaMemory>(
       kind: "arena",
       settings: { ...checked, noun: "arena" },
       closeGrace: checked.closeGrace,
-      store: (admission) => new ArenaStore(admission, checked)
+      store: (admission) => Layout.make(ArenaStore, () => new ArenaStore(admission, checked))
     })) as ArenaPool<M>
     const { failure, made } = pool.store.prewarm(checked.min)
     if (failure !== undefined) {

@@ -23,14 +23,14 @@
  *
  * @since 0.1.0
  */
-import { InvalidOptions } from "@effect-pools/core"
+import * as InvalidOptions from "@effect-pools/core/InvalidOptions"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { hasProperty } from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import type { ArenaBacking, ArenaMemory, BackingName } from "./ArenaBacking.ts"
 import { ArenaExhausted, BackingFailed } from "./ArenaError.ts"
-import { Arena, TypeId } from "./internal/arena.ts"
+import { type Arena, makeArena, TypeId } from "./internal/arena.ts"
 import { Chunk } from "./internal/chunk.ts"
 import { DEFAULT_ALIGNMENT } from "./internal/limits.ts"
 import { checkOptions } from "./internal/options.ts"
@@ -133,7 +133,7 @@ export const isBumpArena = (u: unknown): u is BumpArena => hasProperty(u, TypeId
 export const makeUnsafe = <M extends ArenaMemory = ArenaMemory>(options: Options<M>): BumpArena<M> => {
   const { backing, chains, checked, name, size } = checkOptions(options)
   const take = () => new Chunk(backing, size)
-  return new Arena<M>({
+  return makeArena<M>({
     name,
     chunk: take(),
     source: chains ? { take, giveBack: (chunk) => chunk.destroy() } : undefined,

@@ -14,7 +14,11 @@
  *
  * @since 0.1.0
  */
-import { type Budget, InvalidOptions, Pool, PoolService } from "@effect-pools/core"
+import type * as Budget from "@effect-pools/core/Budget"
+import * as InvalidOptions from "@effect-pools/core/InvalidOptions"
+import * as Layout from "@effect-pools/core/Layout"
+import * as Pool from "@effect-pools/core/Pool"
+import * as PoolService from "@effect-pools/core/PoolService"
 import type * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -225,7 +229,8 @@ export const make = <A, E, R>(
         kind: "connection",
         settings: { ...checked, noun: "connection" },
         closeGrace: checked.closeGrace,
-        store: (admission, context) => new ConnectionStore<A, E>(checked, admission, context)
+        store: (admission, context) =>
+          Layout.make(ConnectionStore, () => new ConnectionStore<A, E>(checked, admission, context))
       })
   ) as Effect.Effect<ConnectionPool<A, E>, any, any>
 

@@ -18,16 +18,15 @@
  *
  * @since 0.1.0
  */
-import {
-  Budget,
-  InvalidOptions,
-  Lease,
-  Pool,
-  type PoolError,
-  type PoolEvent,
-  PoolService,
-  PoolStats
-} from "@effect-pools/core"
+import * as Budget from "@effect-pools/core/Budget"
+import * as InvalidOptions from "@effect-pools/core/InvalidOptions"
+import * as Layout from "@effect-pools/core/Layout"
+import * as Lease from "@effect-pools/core/Lease"
+import * as Pool from "@effect-pools/core/Pool"
+import type * as PoolError from "@effect-pools/core/PoolError"
+import type * as PoolEvent from "@effect-pools/core/PoolEvent"
+import * as PoolService from "@effect-pools/core/PoolService"
+import * as PoolStats from "@effect-pools/core/PoolStats"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -204,7 +203,7 @@ export const make = <K, A, E, R, LE = never, LR = never>(
       Scope.Scope
     )(yield* Effect.context<never>()) as Context.Context<never>
     const members = yield* Effect.acquireRelease(
-      Effect.sync(() => new Members<K, A, E | LE>(checked, budget, context)),
+      Effect.sync(() => Layout.make(Members, () => new Members<K, A, E | LE>(checked, budget, context))),
       (members) => members.close()
     )
     return {

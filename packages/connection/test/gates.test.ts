@@ -77,14 +77,14 @@ describe("the combinations find a pool that", () => {
       }
     })
 
-  /** Takes in one step and installs the release in the next. */
+  /** Takes in one step and installs the release many steps later: a caller is interrupted in one of forty. */
   const leakyUse: Subject.Subject<Gates.Item>["use"] = (pool, body, options) =>
     Effect.flatMap(
       Effect.sync(() => new Lease.Lease(new Lease.Request(pool.admission, undefined, undefined, false))),
       (lease) =>
         pool.admission.take(lease)
           ? Effect.andThen(
-              Effect.yieldNow,
+              Effect.replicateEffect(Effect.yieldNow, 300, { discard: true }),
               Effect.onExit(body(lease.entry!.value), (exit) => Effect.sync(() => lease.end(exit)))
             )
           : subject.use(pool, body, options)

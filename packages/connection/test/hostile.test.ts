@@ -66,6 +66,25 @@ describe("an error that cannot be shown", () => {
   }
 })
 
+describe("a listener that interrupts who has just been served", () => {
+  it.effect("leaves the connection to the next, and its counts as they are", () =>
+    Effect.gen(function* () {
+      const pool = yield* ConnectionPool.make({ acquire: Effect.succeed("connection"), max: 1 })
+      const holder = yield* fork(ConnectionPool.use(pool, () => Effect.never))
+      const waiter = yield* fork(ConnectionPool.use(pool, () => Effect.never))
+      const unlisten = pool.admission.observer.listen(
+        ({ _tag }) => _tag === "LeaseAcquired" && waiter.interruptUnsafe()
+      )
+      yield* Fiber.interrupt(holder)
+      assert.isTrue(Exit.hasInterrupts(yield* Fiber.await(waiter)))
+      unlisten()
+      const during = yield* ConnectionPool.use(pool, () => ConnectionPool.stats(pool))
+      assert.deepInclude(during, { idle: 0, used: 1 })
+      assert.deepInclude(yield* ConnectionPool.stats(pool), { idle: 1, used: 0 })
+    })
+  )
+})
+
 describe("a fiber whose observer throws", () => {
   it.live("stops neither the waiters behind it nor those of other pools", () =>
     Effect.gen(function* () {

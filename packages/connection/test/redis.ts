@@ -4,10 +4,11 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
 import { mkdtemp, rm } from "node:fs/promises"
-import { connect as connectSocket, createServer } from "node:net"
+import { connect as connectSocket } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createClient, ErrorReply } from "redis"
+import getPort from "get-port"
 
 export interface Address {
   readonly host: string
@@ -120,7 +121,7 @@ export const startServer = (...settings: ReadonlyArray<string>): Effect.Effect<S
       Effect.promise(() => mkdtemp(join(tmpdir(), "effect-pools-redis-"))),
       (folder) => Effect.promise(() => rm(folder, { recursive: true, force: true }))
     )
-    const address = { host: "127.0.0.1", port: yield* Effect.promise(freePort) }
+    const address = { host: "127.0.0.1", port: yield* Effect.promise(() => getPort({ host: "127.0.0.1" })) }
     const path = join(folder, "redis.sock")
     const args = ["--port", String(address.port), "--bind", address.host, "--unixsocket", path, "--dir", folder]
     args.push("--save", "", "--appendonly", "no", ...settings)
@@ -161,16 +162,6 @@ const answers = ({ host, port }: Address): Promise<boolean> =>
     socket.on("close", () => end(false))
     socket.on("connect", () => socket.write("PING\r\n"))
     socket.on("data", (data) => end(/^(\+PONG|-NOAUTH)/.test(String(data))))
-  })
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const probe = createServer()
-    probe.once("error", reject)
-    probe.listen(0, "127.0.0.1", () => {
-      const address = probe.address()
-      probe.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0))
-    })
   })
 
 /** The server that `REDIS_URL` names, or one on the usual port. */

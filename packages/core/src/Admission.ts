@@ -26,15 +26,16 @@ import { acquireTimeout, type State, stateOf } from "./internal/explain.ts"
 import { wake } from "./internal/handOver.ts"
 import { addHolder, removeHolder } from "./internal/holders.ts"
 import { Overdue } from "./internal/overdue.ts"
-import { Permits } from "./internal/permits.ts"
+import type { Permits } from "./internal/permits.ts"
 import { Refusals } from "./internal/refusals.ts"
+import { isSuspendable, suspend } from "./internal/runLoop.ts"
 import { Watch } from "./internal/watch.ts"
 import { Call, type Entry, Lease } from "./Lease.ts"
 import { Observer } from "./Observer.ts"
-import type { Detail, WaitOutcome } from "./PoolEvent.ts"
+import type { PoolEvent, WaitOutcome } from "./PoolEvent.ts"
 import type { PoolError } from "./PoolError.ts"
 import type { Store } from "./Store.ts"
-import { type Line, Waiter } from "./Waiter.ts"
+import { type Line, type Resume, Waiter } from "./Waiter.ts"
 
 /**
  * `open` serves; `suspended` lets callers queue but serves nobody; `draining` refuses callers and waits for the leases
@@ -142,7 +143,7 @@ export class Admission<A, out E = unknown> {
     this.#overdue = leakThreshold === Infinity ? undefined : new Overdue(this, leakThreshold)
     this.#watch = new Watch(this.background)
     this.#refusals = new Refusals(this)
-    this.permits = settings.budget === undefined ? undefined : new Permits(this, settings.budget)
+    this.permits = settings.budget?.budget.dealings.enter(this, settings.budget)
     this.#deadline = new Alarm(this.background, this.clock, (now) => this.#expire(now))
   }
 
@@ -177,33 +178,35 @@ export class Admission<A, out E = unknown> {
     const now = this.clock.now()
     const entry = this.store.take(now, lease)
     if (entry === undefined) return false
+    // What was done to take it may have closed the lease's scope.
+    if (lease.state === "ended") return this.#putBack(lease, entry, now)
     this.observer.wait.recordZero()
     this.#hold(lease, entry, now, 0)
     return true
   }
 
-  /** Queues the lease; the effect ends when it has been served, has failed or has left. */
+  /**
+   * Queues the lease; the effect ends when it has been served, has failed or has left. To be called in its own fiber, in
+   * the step in which it asked in vain.
+   */
   wait(lease: Lease<A>): Effect.Effect<any, any, any> {
+    const fiber = lease.fiber!
+    const isTraced = fiber.cache.tracerEnabled && fiber.cache.span !== undefined
+    if (isSuspendable && !isTraced) return this.#queue(lease, undefined) ?? suspend(fiber)
     // What the store could not do a moment ago it need not try again for this caller.
     if (this.lifecycle === "open" && !lease.request.isOptional) {
       const refusal = this.store.refusal(lease)
       if (refusal !== undefined) return refusal
     }
-    const fiber = lease.fiber!
-    const isTraced = fiber.cache.tracerEnabled && fiber.cache.span !== undefined
     const queued = Effect.callback<any, any, any>((resume) => {
       // Served, a lease goes on with what it holds the item for; but a span is to cover the wait alone.
       const served = isTraced
         ? (effect: unknown) => resume(goesOn(effect) ? Exit.succeed(effect) : (effect as never))
         : resume
-      // Since the lease first asked, its fiber may have yielded and anything have happened, its scope's end included.
-      if (lease.state === "ended") return served(Effect.interrupt)
-      if (this.take(lease)) return served(lease as never)
-      const timeout = lease.request.options?.timeout ?? this.acquireTimeout
-      const refusal = this.#refuse(lease, timeout)
-      if (refusal !== undefined) return served(refusal)
-      this.#enqueue(lease, timeout, served)
-      this.serve()
+      // Since the lease first asked, its fiber may have yielded and anything have happened.
+      if (lease.state === "new" && this.take(lease)) return served(lease as never)
+      const refusal = this.#queue(lease, served)
+      if (refusal !== undefined) served(refusal)
     })
     if (!isTraced) return queued
     const traced = Effect.withSpan(queued, "pool.wait", {
@@ -221,7 +224,7 @@ export class Admission<A, out E = unknown> {
     this.observer.released++
     this.observer.use.record(used)
     removeHolder(entry, lease)
-    if (this.observer.isListening) this.#tellReleased(lease, used, exit)
+    if (this.observer.isListening) this.#tellReleased(lease, used, exit, now)
     this.store.giveBack(entry, lease, exit, now)
     this.#watch.changed()
   }
@@ -292,11 +295,16 @@ export class Admission<A, out E = unknown> {
       const now = this.clock.now()
       this.#isServing = true
       try {
-        for (let first = this.waiters.first(); first !== undefined; first = this.waiters.first()) {
+        // Who hears of a lease may suspend the pool.
+        while (this.lifecycle === "open") {
+          const first = this.waiters.first()
+          if (first === undefined) break
           const entry = this.store.take(now, first.lease)
           if (entry === undefined) break
           // What was ended to take this one may have ended that wait.
-          this.#give(first.lease.state === "waiting" ? first : this.waiters.first()!, entry, now)
+          const next = first.lease.state === "waiting" ? first : this.waiters.first()
+          if (next === undefined) this.#putBack(first.lease, entry, now)
+          else this.#give(next, entry, now)
         }
       } finally {
         this.#isServing = false
@@ -471,25 +479,49 @@ export class Admission<A, out E = unknown> {
     addHolder(entry, lease)
     this.observer.acquired++
     this.#overdue?.began(now)
-    if (this.observer.isListening) this.#tellAcquired(lease, waited)
+    if (this.observer.isListening) this.#tellAcquired(lease, waited, now)
+  }
+
+  /** Ends at once what was taken for a lease that is over, and answers that it has got nothing. */
+  #putBack({ request }: Lease<A>, entry: Entry<A>, now: number): false {
+    const lease = new Lease(request)
+    this.observer.wait.recordZero()
+    this.#hold(lease, entry, now, 0)
+    lease.end(Exit.void)
+    return false
   }
 
   // Apart from the lease path, which the compiler takes in as a whole only if it is short.
-  #tellAcquired(lease: Lease<A>, waited: number): void {
-    this.observer.emit(acquired(lease.entry!.id, this.leaseId(lease), waited, lease.request.site))
+  #tellAcquired(lease: Lease<A>, waited: number, now: number): void {
+    const at = this.clock.wall(now)
+    this.observer.tell(acquired(this.name, at, lease.entry!.id, this.leaseId(lease), waited, lease.request.site))
   }
 
-  #tellReleased(lease: Lease<A>, used: number, exit: Exit.Exit<unknown, unknown>): void {
-    this.observer.emit({
+  #tellReleased(lease: Lease<A>, used: number, exit: Exit.Exit<unknown, unknown>, now: number): void {
+    this.observer.tell({
       _tag: "LeaseReleased",
       item: lease.entry!.id,
       lease: this.leaseId(lease),
       used,
-      outcome: outcomeOf(exit)
+      outcome: outcomeOf(exit),
+      pool: this.name,
+      at: this.clock.wall(now)
     })
   }
 
-  #enqueue(lease: Lease<A>, timeout: number, resume: (effect: Effect.Effect<any, any, any>) => void): void {
+  /** Lets the lease wait, if it may: else answers why not. */
+  #queue(lease: Lease<A>, resume: Resume | undefined): Effect.Effect<any, any, any> | undefined {
+    // Asking the store can have ended an item, and with it anything else, the lease's scope included.
+    if (lease.state === "ended") return Effect.interrupt
+    const timeout = lease.request.options?.timeout ?? this.acquireTimeout
+    const refusal = this.#refuse(lease, timeout)
+    if (refusal !== undefined) return refusal
+    this.#enqueue(lease, timeout, resume)
+    this.serve()
+    return undefined
+  }
+
+  #enqueue(lease: Lease<A>, timeout: number, resume: Resume | undefined): void {
     const now = this.clock.exact()
     const { isOptional, options } = lease.request
     // One that asks again does so until the same moment.
@@ -508,7 +540,13 @@ export class Admission<A, out E = unknown> {
       this.#deadline.set(waiter.deadline)
     }
     if (this.observer.isListening) {
-      this.observer.emit({ _tag: "WaitStarted", lease: this.leaseId(lease), pending: this.pending })
+      this.observer.tell({
+        _tag: "WaitStarted",
+        lease: this.leaseId(lease),
+        pending: this.pending,
+        pool: this.name,
+        at: this.clock.wall(now)
+      })
     }
   }
 
@@ -600,7 +638,8 @@ export class Admission<A, out E = unknown> {
             waitsFor: this.store.waitsFor?.(lease)
           })
         )
-      this.#answer(lease, failure, "timeout")
+      // Who hears that its wait is nested may have ended it.
+      if (lease.state === "waiting") this.#answer(lease, failure, "timeout")
     }
     this.#deadline.set(this.#deadlines.next())
   }
@@ -667,9 +706,16 @@ export class Admission<A, out E = unknown> {
 }
 
 /** Where the lease was taken is put into words when it is read: few do, and it costs more than many leases. */
-const acquired = (item: number, lease: number, waited: number, site: CallSite | undefined): Detail =>
+const acquired = (
+  pool: string,
+  at: number,
+  item: number,
+  lease: number,
+  waited: number,
+  site: CallSite | undefined
+): PoolEvent =>
   site === undefined
-    ? { _tag: "LeaseAcquired", item, lease, waited, takenAt: undefined }
+    ? { _tag: "LeaseAcquired", item, lease, waited, takenAt: undefined, pool, at }
     : {
         _tag: "LeaseAcquired",
         item,
@@ -677,7 +723,9 @@ const acquired = (item: number, lease: number, waited: number, site: CallSite | 
         waited,
         get takenAt() {
           return describeCallSite(site)
-        }
+        },
+        pool,
+        at
       }
 
 /** Whether this is what a wait goes on with, and not how it ends. */

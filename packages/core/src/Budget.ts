@@ -21,10 +21,23 @@ import * as Effect from "effect/Effect"
 import { hasProperty } from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import type { Admission } from "./Admission.ts"
 import * as InvalidOptions from "./InvalidOptions.ts"
 import { LocalBudget } from "./internal/localBudget.ts"
+import type { Permits } from "./internal/permits.ts"
+import * as Layout from "./Layout.ts"
 
 const TypeId = "~@effect-pools/core/Budget"
+
+export {
+  /**
+   * What every budget has as its {@link Budget.dealings}. For those who build budgets.
+   *
+   * @category constants
+   * @since 0.1.0
+   */
+  dealings
+} from "./internal/dealings.ts"
 
 /**
  * Where pools get their permits. {@link make} makes one for pools of this process; others may be behind this as well, such
@@ -44,6 +57,8 @@ export interface Budget {
   readonly hasMinimums?: boolean
   /** Enters a pool. It has its minimum from now on, as soon as others give back what they have of it. */
   readonly join: (member: Member) => Membership
+  /** How pools deal with it: {@link dealings}, for every budget. A pool without one has no need of that code. */
+  readonly dealings: Dealings
   readonly statsUnsafe: () => BudgetStats
 }
 
@@ -192,6 +207,19 @@ export interface CheckedShare {
 }
 
 /**
+ * A pool's side of a budget. For those who build budgets.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Dealings {
+  /** Checks a pool's share, `weight` being the default of its weight. */
+  readonly check: (checks: InvalidOptions.Checks, share: Share, weight: number) => CheckedShare
+  /** Enters a pool. */
+  readonly enter: (admission: Admission<any, any>, share: CheckedShare) => Permits
+}
+
+/**
  * @category options
  * @since 0.1.0
  */
@@ -260,7 +288,7 @@ export const make = (options: Options): Effect.Effect<Budget, InvalidOptions.Inv
     }),
     ({ max, name }) =>
       Effect.acquireRelease(
-        Effect.sync(() => new LocalBudget(TypeId, name, max)),
+        Effect.sync(() => Layout.make(LocalBudget, () => new LocalBudget(TypeId, name, max))),
         (budget) => Effect.sync(() => budget.close())
       )
   )
@@ -291,23 +319,5 @@ export const check = (
   if (share === null || !isBudget(share.budget)) {
     return checks.refuse("budget", given, "must be a Budget, or an object with one as `budget`")
   }
-  checks.known(share, shareFields, "budget.")
-  const { budget } = share
-  const each = checks.integer("budget.weight", share.weight, weight, 1)
-  const { open } = budget
-  if (each > open) {
-    return checks.refuse("budget.weight", each, `must not exceed what is promised to nobody (${open})`)
-  }
-  const minimum = checks.integer("budget.minimum", share.minimum, 0, 0)
-  if (minimum % each !== 0) checks.refuse("budget.minimum", minimum, `must be a multiple of the weight (${each})`)
-  if (minimum === 0) return { budget, weight: each, minimum }
-  if (budget.hasMinimums === false)
-    checks.refuse("budget.minimum", minimum, `must be 0: budget "${budget.name}" promises none`)
-  // Each of the others must still be able to have an item, beside all minimums but its own.
-  const { members } = budget.statsUnsafe()
-  const most = members.reduce((most, member) => Math.min(most, open + member.minimum - member.weight), open)
-  if (minimum > most) checks.refuse("budget.minimum", minimum, `must not exceed what others can do without (${most})`)
-  return { budget, weight: each, minimum }
+  return share.budget.dealings.check(checks, share, weight)
 }
-
-const shareFields = new Set<keyof Share>(["budget", "minimum", "weight"])

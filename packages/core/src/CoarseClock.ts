@@ -11,6 +11,7 @@
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
+import { askForTurnEnd, atTurnBegin } from "./internal/turn.ts"
 
 const READS_PER_REFRESH = 32
 
@@ -26,8 +27,11 @@ export interface CoarseClock {
   now(): number
   /** As `now`, read from the clock itself: for deadlines, which must not end early because the turn has been long. */
   exact(): number
-  /** Wall-clock time in milliseconds since 1970, for what people read. */
-  wall(): number
+  /**
+   * Wall-clock time in milliseconds since 1970, for what people read. `now` is the latest reading of this clock: the live
+   * one's date is asked for once per reading, and moves on as the readings do.
+   */
+  wall(now: number): number
 }
 
 /** The monotonic clock behind Effect's default one, without its detour by way of a `bigint`. */
@@ -35,13 +39,13 @@ declare const performance: { readonly now: () => number }
 
 let turn = 0
 let readsLeft = 0
-let resetScheduled = false
-const settled = Promise.resolve()
 
-const reset = (): void => {
-  resetScheduled = false
+/** The first reading of a turn is a new one. */
+let isNewTurn = true
+atTurnBegin(() => {
+  isNewTurn = true
   readsLeft = 0
-}
+})
 
 const read = (): number => {
   turn = performance.now()
@@ -52,16 +56,26 @@ const read = (): number => {
 /** A reading that says nothing new is not kept: each that is takes room on the heap. */
 const refresh = (): number => {
   const now = performance.now()
-  if (!resetScheduled || now - turn >= STEP) turn = now
+  if (isNewTurn || now - turn >= STEP) turn = now
   settle()
   return turn
 }
 
+/** The latest reading that has a date. */
+let dated = -1
+let date = 0
+
+const dateOf = (now: number, clock: Clock.Clock): number => {
+  dated = now
+  date = clock.currentTimeMillisUnsafe()
+  return date
+}
+
 const settle = (): void => {
   readsLeft = READS_PER_REFRESH
-  if (resetScheduled) return
-  resetScheduled = true
-  void settled.then(reset)
+  if (!isNewTurn) return
+  isNewTurn = false
+  askForTurnEnd()
 }
 
 const monotonicMillis = (clock: Clock.Clock): number => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
@@ -75,6 +89,6 @@ export const make = (clock: Clock.Clock): CoarseClock => {
   return {
     now: isLive ? () => (readsLeft-- > 0 ? turn : refresh()) : () => monotonicMillis(clock),
     exact: isLive ? read : () => monotonicMillis(clock),
-    wall: () => clock.currentTimeMillisUnsafe()
+    wall: isLive ? (now) => (now === dated ? date : dateOf(now, clock)) : () => clock.currentTimeMillisUnsafe()
   }
 }

@@ -14,15 +14,15 @@
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Effectable from "effect/Effectable"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import type { Admission } from "./Admission.ts"
 import { type CallSite, captureCallSite, describeCallSite } from "./internal/callSite.ts"
-import { addFinalizerUnsafe, removeFinalizerUnsafe } from "./internal/scope.ts"
-import { step } from "./internal/step.ts"
+import { wake } from "./internal/handOver.ts"
+import { enter, type Frame, makeEffects, makeFrames } from "./internal/runLoop.ts"
+import { addFinalizerUnsafe, type Ending, removeFinalizerUnsafe } from "./internal/scope.ts"
 import type { PoolError } from "./PoolError.ts"
 import type { Waiter } from "./Waiter.ts"
 
@@ -119,19 +119,8 @@ export class Request<A> {
     const lease = new Lease(this)
     return this.body === undefined
       ? withinScope(lease, fiber, Context.getUnsafe(fiber.context, Scope.Scope))
-      : within(lease, fiber)
+      : enter(lease, fiber)
   }
-}
-
-/** Ends the lease with the effect it is run as. */
-const within = <A>(lease: Lease<A>, fiber: Fiber.Fiber<unknown, unknown>): Effect.Effect<any, any, any> => {
-  // Not marked as interruptible, though it never suspends: the run loop skips such handlers when it interrupts.
-  const shielded = Effect.onExitPrimitive(lease as never, (exit) => {
-    lease.end(exit)
-    return undefined
-  })
-  const next: unknown = step(shielded, fiber)
-  return next === lease ? lease.evaluate(fiber) : (next as Effect.Effect<any, any, any>)
 }
 
 /** Ends the lease with the scope; or with its wait, if that fails. */
@@ -140,30 +129,41 @@ const withinScope = <A>(
   fiber: Fiber.Fiber<unknown, unknown>,
   scope: Scope.Scope
 ): Effect.Effect<any, any, any> => {
-  const isInstalled = addFinalizerUnsafe(scope, lease, (exit) => {
-    lease.end(exit)
-    // Has no effect on a fiber that goes on already; one that still waits does so for nothing.
-    lease.waiter?.resume(Effect.interrupt)
-    return Effect.void
-  })
   // A closed scope holds nothing: as with `acquireRelease`, what is taken goes back at once.
-  if (!isInstalled) return within(lease, fiber)
+  if (!addFinalizerUnsafe(scope, lease)) return enter(lease, fiber)
   // One step with the line above: what is taken here is the scope's already.
   lease.fiber = fiber
-  const { admission } = lease.request
-  if (admission.take(lease)) return lease.run()
-  return Effect.onExitPrimitive(admission.wait(lease), (exit) => {
+  return lease.request.admission.take(lease) ? lease.run() : enter(new ScopedWait(lease, scope), fiber)
+}
+
+/** The wait of a lease that is to end with a scope. */
+class ScopedWait<A> implements Frame {
+  readonly lease: Lease<A>
+  readonly scope: Scope.Scope
+
+  constructor(lease: Lease<A>, scope: Scope.Scope) {
+    this.lease = lease
+    this.scope = scope
+  }
+
+  evaluate(): Effect.Effect<any, any, any> {
+    return this.lease.request.admission.wait(this.lease)
+  }
+
+  onExit(exit: Exit.Exit<unknown, unknown>): void {
+    const { lease } = this
     if (exit._tag === "Failure") lease.end(exit)
-    if (lease.state !== "held") removeFinalizerUnsafe(scope, lease)
-    return undefined
-  })
+    if (lease.state !== "held") removeFinalizerUnsafe(this.scope, lease)
+    // Nobody is to be woken any more, whatever the wait has ended with.
+    lease.waiter = undefined
+  }
 }
 
 /**
  * @category models
  * @since 0.1.0
  */
-export class Lease<A> {
+export class Lease<A> implements Frame, Ending {
   readonly request: Request<A>
   state: "new" | "waiting" | "held" | "ended"
   entry: Entry<A> | undefined
@@ -203,6 +203,20 @@ export class Lease<A> {
     return admission.take(this) ? this.run() : admission.wait(this)
   }
 
+  /** The effect that it was run as has ended. */
+  onExit(exit: Exit.Exit<unknown, unknown>): void {
+    this.end(exit)
+    // Nobody is to be woken any more.
+    this.waiter = undefined
+  }
+
+  /** The scope that it was taken for closes. */
+  onClose(exit: Exit.Exit<unknown, unknown>): undefined {
+    this.end(exit)
+    // Has no effect on a fiber that goes on already; one that still waits does so for nothing.
+    if (this.waiter !== undefined) wake(this.waiter, Effect.interrupt)
+  }
+
   /** What the caller gets once the lease holds an item. */
   run(): Effect.Effect<any, any, any> {
     const { body, isOptional } = this.request
@@ -210,7 +224,7 @@ export class Lease<A> {
     if (body === undefined) return Exit.succeed(isOptional ? Option.some(item) : item)
     const effect = body(item)
     // The run loop ends a fiber over anything else without running its exit handlers.
-    if (!Effect.isEffect(effect)) return Exit.die(new TypeError("the function given to a pool must return an Effect"))
+    if (!isEffect(effect)) return Exit.die(new TypeError("the function given to a pool must return an Effect"))
     return isOptional ? Effect.asSome(effect) : effect
   }
 
@@ -233,24 +247,14 @@ export class Lease<A> {
   }
 }
 
-/** Makes the instances of a class effects, which the run loop evaluates by their method `evaluate`. */
-const makeEffects = (
-  prototype: { evaluate(fiber: Fiber.Fiber<any, any>): Effect.Effect<any, any, any> },
-  label: string
-): void => {
-  Object.setPrototypeOf(
-    prototype,
-    Effectable.Prototype<any>({
-      label,
-      evaluate(fiber) {
-        return this.evaluate(fiber)
-      }
-    })
-  )
-}
 makeEffects(Call.prototype, "effect-pools/Call")
 makeEffects(Request.prototype, "effect-pools/Request")
-makeEffects(Lease.prototype, "effect-pools/Lease")
+makeFrames(Lease.prototype, "effect-pools/Lease")
+makeFrames(ScopedWait.prototype, "effect-pools/ScopedWait")
+
+/** As `Effect.isEffect`, which tests so many kinds of things that it cannot be fast for any. */
+const isEffect = (u: unknown): boolean =>
+  ((typeof u === "object" && u !== null) || typeof u === "function") && Effect.TypeId in u
 
 /**
  * A lease around one effect: cheaper than a scope.

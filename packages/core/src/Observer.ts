@@ -33,20 +33,30 @@ export class Observer {
   readonly #pool: string
   readonly #clock: CoarseClock
   readonly #listeners = new Set<(event: PoolEvent) => void>()
+  #only: ((event: PoolEvent) => void) | undefined
 
   constructor(pool: string, clock: CoarseClock) {
     this.#pool = pool
     this.#clock = clock
   }
 
-  /** Calls `listener` with every event until the returned function is called. The listener must not throw. */
+  /**
+   * Calls `listener` with every event until the returned function is called. The listener must not throw. Whether one that
+   * is added while an event is told hears of that one too is left open.
+   */
   listen(listener: (event: PoolEvent) => void): () => void {
     this.#listeners.add(listener)
-    this.isListening = true
+    this.#changed()
     return () => {
       this.#listeners.delete(listener)
-      this.isListening = this.#listeners.size > 0
+      this.#changed()
     }
+  }
+
+  #changed(): void {
+    const [first, second] = this.#listeners
+    this.isListening = first !== undefined
+    this.#only = second === undefined ? first : undefined
   }
 
   /** Makes an event of `detail`, which must have been made for this: it may have fields that are read late. */
@@ -54,8 +64,18 @@ export class Observer {
     if (!this.isListening) return
     const event = detail as Detail & { pool: string; at: number }
     event.pool = this.#pool
-    event.at = this.#clock.wall()
-    for (const listener of this.#listeners) listener(event)
+    event.at = this.#clock.wall(this.#clock.now())
+    this.tell(event)
+  }
+
+  /**
+   * Tells of an event that is complete. For what happens at every lease: an object that is made with all its fields takes
+   * far less than one that is given some later.
+   */
+  tell(event: PoolEvent): void {
+    // Most often there is one, and going through a set takes some nanoseconds.
+    if (this.#only !== undefined) this.#only(event)
+    else for (const listener of this.#listeners) listener(event)
   }
 }
 

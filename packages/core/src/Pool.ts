@@ -19,6 +19,7 @@ import { Admission, type Lines, type Settings } from "./Admission.ts"
 import { check, Checks, type InvalidOptions } from "./InvalidOptions.ts"
 import { atCallSite, captureCallSite } from "./internal/callSite.ts"
 import { addFinalizerUnsafe, removeFinalizerUnsafe } from "./internal/scope.ts"
+import * as Layout from "./Layout.ts"
 import * as Lease from "./Lease.ts"
 import type { PoolError } from "./PoolError.ts"
 import type { PoolEvent } from "./PoolEvent.ts"
@@ -94,7 +95,10 @@ export const open = <A, E, S extends Store<A, E>>(definition: {
       const registry = Context.get(context, PoolRegistry)
       const asked = definition.settings.name
       const name = registry.claimUnsafe(asked)
-      const admission = new Admission<A, E>({ ...definition.settings, name }, context)
+      const settings = { ...definition.settings, name }
+      // Not under a budget: those would join it.
+      Layout.settle(Admission, () => new Admission<A, E>({ ...settings, budget: undefined }, context))
+      const admission = new Admission<A, E>(settings, context)
       const store = definition.store(admission, context)
       admission.store = store
       const pool: Pool<A, E> & { readonly store: S } = {
@@ -107,16 +111,17 @@ export const open = <A, E, S extends Store<A, E>>(definition: {
           return pipeArguments(this, arguments)
         }
       }
-      registry.addUnsafe(registered(pool))
+      registry.addUnsafe(new Registered(pool))
       const forgetMetrics = PoolMetrics.registerUnsafe(admission, definition.kind, context)
       admission.onClosed(() => {
         forgetMetrics()
         registry.releaseUnsafe(name)
         // A pool that was drained is gone before its scope, which may live long and see many.
-        removeFinalizerUnsafe(scope, admission)
+        removeFinalizerUnsafe(scope, ending)
       })
       const close = admission.close(definition.closeGrace)
-      if (!addFinalizerUnsafe(scope, admission, () => close)) yield* close
+      const ending = { onClose: () => close }
+      if (!addFinalizerUnsafe(scope, ending)) yield* close
       if (name !== asked) {
         yield* Effect.logWarning(`A pool named "${asked}" is open already; this one is called "${name}"`)
       }
@@ -455,14 +460,43 @@ export const checkAcquire = (
 const acquireFields = new Set(["priority", "acquireTimeout"])
 const sizeFields = new Set(["min", "max"])
 
-const registered = <A, E>(self: Pool<A, E>): RegisteredPool => ({
-  name: self.name,
-  kind: self.kind,
-  stats: stats(self),
-  events: events(self),
-  suspend: suspend(self),
-  resume: resume(self),
-  resize: (size) => resize(self, size),
-  drain: (grace) => drain(self, grace),
-  pool: self
-})
+/** Made when they are asked for: a pool may be one of many, and few operators ask for all of it. */
+class Registered implements RegisteredPool {
+  readonly pool: Pool<any, any>
+
+  constructor(pool: Pool<any, any>) {
+    this.pool = pool
+  }
+
+  get name(): string {
+    return this.pool.name
+  }
+
+  get kind(): string {
+    return this.pool.kind
+  }
+
+  get stats(): RegisteredPool["stats"] {
+    return stats(this.pool)
+  }
+
+  get events(): RegisteredPool["events"] {
+    return events(this.pool)
+  }
+
+  get suspend(): RegisteredPool["suspend"] {
+    return suspend(this.pool)
+  }
+
+  get resume(): RegisteredPool["resume"] {
+    return resume(this.pool)
+  }
+
+  get resize(): RegisteredPool["resize"] {
+    return (size) => resize(this.pool, size)
+  }
+
+  get drain(): RegisteredPool["drain"] {
+    return (grace) => drain(this.pool, grace)
+  }
+}

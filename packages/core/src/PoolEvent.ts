@@ -2,7 +2,8 @@
  * One event per transition of a pool, in the order in which they happen.
  *
  * Events exist only while somebody listens. `at` is wall-clock time in milliseconds since 1970; durations are in
- * milliseconds; `item` is the number the pool gave the item, unique within the pool.
+ * milliseconds; `item` is the number the pool gave the item, unique within the pool. Times are as coarse as the pool's clock
+ * (see `CoarseClock`): what a body does without leaving its turn of the event loop may seem to have taken no time.
  *
  * @since 0.1.0
  */

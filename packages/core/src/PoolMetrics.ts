@@ -23,6 +23,7 @@ import type { Histogram } from "./data/Histogram.ts"
 
 /** The boundaries that the semantic conventions advise for these histograms, in seconds. */
 const BOUNDARIES = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10]
+const BOUNDARIES_IN_MILLIS = BOUNDARIES.map((seconds) => seconds * 1000)
 
 /**
  * What the gauges tell, each when it is asked.
@@ -37,14 +38,33 @@ export interface Counts {
   readonly pending: () => number
 }
 
-/** How the metrics of a kind are named, and which attributes they have. */
-const namesOf = (
-  name: string,
-  kind: string
-): { readonly prefix: string; readonly attributes: Record<string, string> } =>
+/** The names of metrics are made once, not for each of what may be many pools. */
+const namesWith = (prefix: string) => ({
+  state: `${prefix}.state`,
+  count: `${prefix}.count`,
+  max: `${prefix}.max`,
+  pending: `${prefix}.pending_requests`,
+  idleMin: `${prefix}.idle.min`,
+  idleMax: `${prefix}.idle.max`,
+  timeouts: `${prefix}.timeouts`,
+  createTime: `${prefix}.create_time`,
+  waitTime: `${prefix}.wait_time`,
+  useTime: `${prefix}.use_time`
+})
+
+const connections = namesWith("db.client.connection")
+const others = namesWith("pool")
+
+/** How the metrics of a pool are named, and which attributes all of them have. */
+interface Series {
+  readonly names: ReturnType<typeof namesWith>
+  readonly attributes: Record<string, string>
+}
+
+const seriesOf = (name: string, kind: string): Series =>
   kind === "connection"
-    ? { prefix: "db.client.connection", attributes: { "db.client.connection.pool.name": name } }
-    : { prefix: "pool", attributes: { "pool.name": name, "pool.kind": kind } }
+    ? { names: connections, attributes: { "db.client.connection.pool.name": name } }
+    : { names: others, attributes: { "pool.name": name, "pool.kind": kind } }
 
 /**
  * Registers the gauges `count`, `max` and `pending_requests` of what is no pool but is counted like one; the returned
@@ -56,30 +76,27 @@ const namesOf = (
 export const registerCountsUnsafe = (
   name: string,
   kind: string,
+  counts: Counts,
+  context: Context.Context<never>
+): (() => void) => removing(registerCounts(seriesOf(name, kind), counts, context))
+
+const registerCounts = (
+  { attributes, names }: Series,
   { idle, max, pending, used }: Counts,
   context: Context.Context<never>
-): (() => void) => {
-  const { attributes, prefix } = namesOf(name, kind)
-  const gauge = gaugesOf(prefix, attributes, context)
-  const registrations = [
-    gauge("count", idle, { [`${prefix}.state`]: "idle" }),
-    gauge("count", used, { [`${prefix}.state`]: "used" }),
-    gauge("max", max),
-    gauge("pending_requests", pending)
+): ReadonlyArray<Metric.Registration> => {
+  const inState = (state: string) => ({ attributes: { ...attributes, [names.state]: state } })
+  return [
+    register(Metric.gauge(names.count, inState("idle")), context, () => ({ value: idle() })),
+    register(Metric.gauge(names.count, inState("used")), context, () => ({ value: used() })),
+    register(Metric.gauge(names.max, { attributes }), context, () => ({ value: max() })),
+    register(Metric.gauge(names.pending, { attributes }), context, () => ({ value: pending() }))
   ]
-  return () => {
-    for (const registration of registrations) registration.remove()
-  }
 }
 
-const gaugesOf =
-  (prefix: string, attributes: Record<string, string>, context: Context.Context<never>) =>
-  (suffix: string, value: () => number, more?: Record<string, string>): Metric.Registration =>
-    Metric.registerUnsafe(
-      Metric.gauge(`${prefix}.${suffix}`, { attributes: { ...attributes, ...more } }),
-      context,
-      hooks(() => ({ value: value() }))
-    )
+const removing = (registrations: ReadonlyArray<Metric.Registration>) => (): void => {
+  for (const registration of registrations) registration.remove()
+}
 
 /**
  * Registers a pool's metrics; the returned function takes them out again.
@@ -93,65 +110,46 @@ export const registerUnsafe = (
   context: Context.Context<never>
 ): (() => void) => {
   const { observer, store } = admission
-  const { attributes, prefix } = namesOf(admission.name, kind)
-  const forgetCounts = registerCountsUnsafe(
-    admission.name,
-    kind,
-    {
-      idle: () => (store.figures?.() ?? admission).idle,
-      used: () => (store.figures?.() ?? admission).used,
-      max: () => admission.max,
-      pending: () => (store.figures?.() ?? admission).pending
-    },
-    context
-  )
-  const gauge = gaugesOf(prefix, attributes, context)
-  const registrations: Array<Metric.Registration> = [
-    gauge("idle.min", () => admission.min),
+  const series = seriesOf(admission.name, kind)
+  const { attributes, names } = series
+  const timed = { attributes: { ...attributes, unit: "s" }, boundaries: BOUNDARIES }
+  const counts: Counts = {
+    idle: () => (store.figures?.() ?? admission).idle,
+    used: () => (store.figures?.() ?? admission).used,
+    max: () => admission.max,
+    pending: () => (store.figures?.() ?? admission).pending
+  }
+  return removing([
+    ...registerCounts(series, counts, context),
+    register(Metric.gauge(names.idleMin, { attributes }), context, () => ({ value: admission.min })),
     // No pool here bounds its idle items apart from all its items.
-    gauge("idle.max", () => admission.max)
-  ]
-  const histogram = (suffix: string, values: Histogram): void => {
-    const metric = Metric.histogram(`${prefix}.${suffix}`, {
-      attributes: { ...attributes, unit: "s" },
-      boundaries: BOUNDARIES
-    })
-    registrations.push(
-      Metric.registerUnsafe(
-        metric,
-        context,
-        hooks(() => inSeconds(values))
-      )
-    )
-  }
-
-  const timeouts = Metric.counter(`${prefix}.timeouts`, { attributes })
-  registrations.push(
-    Metric.registerUnsafe(
-      timeouts,
-      context,
-      hooks(() => ({ count: (store.figures?.() ?? observer).timeouts, incremental: true }))
-    )
-  )
-  histogram("create_time", observer.create)
-  histogram("wait_time", observer.wait)
-  histogram("use_time", observer.use)
-
-  return () => {
-    forgetCounts()
-    for (const registration of registrations) registration.remove()
-  }
+    register(Metric.gauge(names.idleMax, { attributes }), context, () => ({ value: admission.max })),
+    register(Metric.counter(names.timeouts, { attributes }), context, () => ({
+      count: (store.figures?.() ?? observer).timeouts,
+      incremental: true
+    })),
+    register(Metric.histogram(names.createTime, timed), context, () => inSeconds(observer.create)),
+    register(Metric.histogram(names.waitTime, timed), context, () => inSeconds(observer.wait)),
+    register(Metric.histogram(names.useTime, timed), context, () => inSeconds(observer.use))
+  ])
 }
 
 const ignore = (): void => {}
 
 /** These metrics are only read: updates from elsewhere change nothing. */
-const hooks = <State>(get: () => State): Metric.Metric.Hooks<number, State> => ({ get, update: ignore, modify: ignore })
+const register = <State>(
+  metric: Metric.Metric<number, State>,
+  context: Context.Context<never>,
+  get: () => State
+): Metric.Registration => Metric.registerUnsafe(metric, context, { get, update: ignore, modify: ignore })
 
-const inSeconds = (values: Histogram): Metric.HistogramState => ({
-  buckets: BOUNDARIES.map((boundary): [number, number] => [boundary, values.countAtMost(boundary * 1000)]),
-  count: values.count,
-  min: values.count === 0 ? 0 : values.min / 1000,
-  max: values.max / 1000,
-  sum: values.sum / 1000
-})
+const inSeconds = (values: Histogram): Metric.HistogramState => {
+  const counts = values.countsAtMost(BOUNDARIES_IN_MILLIS)
+  return {
+    buckets: BOUNDARIES.map((boundary, index): [number, number] => [boundary, counts[index]!]),
+    count: values.count,
+    min: values.count === 0 ? 0 : values.min / 1000,
+    max: values.max / 1000,
+    sum: values.sum / 1000
+  }
+}

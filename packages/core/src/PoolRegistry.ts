@@ -15,6 +15,10 @@ import type { PoolStats } from "./PoolStats.ts"
 /**
  * A pool as an operator sees it, whatever it holds.
  *
+ * **Gotchas**
+ *
+ * What it offers is made when it is asked for: a copy by `{ ...registered }` has only the `pool`.
+ *
  * @category models
  * @since 0.1.0
  */

@@ -26,16 +26,17 @@ interface Job extends Linked<Job> {
  */
 export class Underway {
   readonly #jobs = new LinkedList<Job>()
+  readonly #admission: Pick<Admission<any, any>, "background" | "clock">
   readonly #patience: number
-  readonly #alarm: Alarm
+  readonly #onOverdue: () => void
+  /** Made with the first job: of some kinds of work many pools never have any. */
+  #alarm: Alarm | undefined = undefined
   #expected = 0
 
   constructor(admission: Pick<Admission<any, any>, "background" | "clock">, patience: number, onOverdue: () => void) {
+    this.#admission = admission
     this.#patience = patience
-    this.#alarm = new Alarm(admission.background, admission.clock, (now) => {
-      this.#expire(now)
-      onOverdue()
-    })
+    this.#onOverdue = onOverdue
   }
 
   get expected(): number {
@@ -47,6 +48,7 @@ export class Underway {
     const job: Job = { until: now + this.#patience, amount, list: undefined, previous: undefined, next: undefined }
     this.#jobs.addLast(job)
     this.#expected += amount
+    this.#alarm ??= new Alarm(this.#admission.background, this.#admission.clock, (now) => this.#expire(now))
     this.#alarm.set(job.until)
     return () => {
       if (job.list !== undefined) this.#remove(job)
@@ -54,7 +56,7 @@ export class Underway {
   }
 
   stop(): void {
-    this.#alarm.clear()
+    this.#alarm?.clear()
   }
 
   #remove(job: Job): void {
@@ -68,6 +70,7 @@ export class Underway {
       this.#remove(job)
       job = this.#jobs.head
     }
-    if (job !== undefined) this.#alarm.set(job.until)
+    if (job !== undefined) this.#alarm!.set(job.until)
+    this.#onOverdue()
   }
 }

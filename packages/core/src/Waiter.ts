@@ -29,6 +29,14 @@ export interface Line<A> extends Iterable<Waiter<A>> {
 }
 
 /**
+ * What `Effect.callback` gives to go on with.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Resume = (effect: Effect.Effect<any, any, any>) => void
+
+/**
  * @category models
  * @since 0.1.0
  */
@@ -39,9 +47,9 @@ export class Waiter<A> implements Prioritised<Waiter<A>>, Expiring<Waiter<A>> {
   order: number
   /** In milliseconds of the pool's clock; `Infinity` for a lease that waits as long as it takes. */
   deadline: number
-  /** Ends the wait: with the lease itself once it holds an item, else with what the caller is told. */
-  readonly resume: (effect: Effect.Effect<any, any, any>) => void
-  /** What to resume with, once the wait is over. */
+  /** How its fiber is told to go on; `undefined` if that was suspended as it was. */
+  readonly resume: Resume | undefined
+  /** What its fiber goes on with, once the wait is over: the lease itself if it holds an item, else what the caller is told. */
   answer: Effect.Effect<any, any, any> | undefined
   list: LinkedList<Waiter<A>> | undefined
   previous: Waiter<A> | undefined
@@ -50,12 +58,7 @@ export class Waiter<A> implements Prioritised<Waiter<A>>, Expiring<Waiter<A>> {
   earlier: Waiter<A> | undefined
   later: Waiter<A> | undefined
 
-  constructor(
-    lease: Lease<A>,
-    priority: number,
-    deadline: number,
-    resume: (effect: Effect.Effect<any, any, any>) => void
-  ) {
+  constructor(lease: Lease<A>, priority: number, deadline: number, resume: Resume | undefined) {
     this.lease = lease
     this.priority = priority
     this.order = 0

@@ -6,7 +6,7 @@ export * as Background from "./Background.ts"
 export * as Budget from "./Budget.ts"
 /** Elapsed time, cheap enough for the lease path. For those who build pools. */
 export * as CoarseClock from "./CoarseClock.ts"
-/** Histograms with logarithmic buckets and fixed memory. */
+/** Histograms with logarithmic buckets and bounded memory. */
 export * as Histogram from "./data/Histogram.ts"
 /** Lists whose links live in their members. */
 export * as LinkedList from "./data/LinkedList.ts"
@@ -14,6 +14,8 @@ export * as LinkedList from "./data/LinkedList.ts"
 export * as PriorityQueue from "./data/PriorityQueue.ts"
 /** Options that make no sense, and the checks that find them. */
 export * as InvalidOptions from "./InvalidOptions.ts"
+/** Instances that have their fields at hand. For those who build pools. */
+export * as Layout from "./Layout.ts"
 /** One holder's use of an item. For those who build pools. */
 export * as Lease from "./Lease.ts"
 /** What a pool counts, times and tells. */

@@ -434,13 +434,30 @@ for (const [kind, Kind] of Object.entries(kinds)) {
       Effect.gen(function* () {
         const world = yield* open({ max: 1 })
         const { store } = world.admission
-        // Nothing is there when the lease asks; then its fiber yields, and there is.
+        // Nothing is there when the lease asks; then its fiber yields, as one that is traced may, and there is.
         const take = store.take.bind(store)
         let asked = 0
         store.take = (now, lease) => (++asked % 2 === 1 ? undefined : take(now, lease))
         const served = Effect.succeed("served")
         expect(yield* Pool.use(world.pool, () => served, { acquireTimeout: 0 })).toBe("served")
         expect(yield* Pool.useIfAvailable(world.pool, () => served)).toEqual(Option.some("served"))
+        expectAtRest(world)
+      }).pipe(Effect.withSpan("caller"))
+    )
+
+    it.effect("a body that answers with anything but an Effect is a defect, and its item comes back", () =>
+      Effect.gen(function* () {
+        const world = yield* open({ max: 1 })
+        for (const answer of [undefined, null, 0, "", true, Symbol(), {}, () => Effect.void, Promise.resolve()]) {
+          const exit = yield* Effect.exit(Pool.use(world.pool, () => answer as unknown as Effect.Effect<void>))
+          expect(Exit.isFailure(exit) && Cause.squash(exit.cause)).toBeInstanceOf(TypeError)
+        }
+        // One that can be called as well, like a class.
+        const effect = Object.setPrototypeOf(
+          () => {},
+          Effect.suspend(() => Effect.succeed("done"))
+        )
+        expect(yield* Pool.use(world.pool, () => effect as Effect.Effect<string>)).toBe("done")
         expectAtRest(world)
       })
     )

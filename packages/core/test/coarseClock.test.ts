@@ -1,8 +1,11 @@
+import { Pool } from "@effect-pools/core"
 import { assert, describe, it } from "@effect/vitest"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/testing/TestClock"
 import * as CoarseClock from "../src/CoarseClock.ts"
+import { fork, open } from "./fake.ts"
 
 const spin = (clock: Clock.Clock): void => {
   const from = clock.monotonicTimeNanosUnsafe()
@@ -37,6 +40,34 @@ describe("the coarse clock", () => {
     })
   )
 
+  it.live("goes on after a turn at whose end somebody was woken who has read it", () =>
+    Effect.gen(function* () {
+      const clock = CoarseClock.make(yield* Clock.Clock)
+      const pool = yield* open({ max: 1 })
+      const holder = yield* fork(Pool.use(pool, () => Effect.never))
+      const waiter = yield* fork(Pool.use(pool, () => Effect.void))
+      yield* Fiber.interrupt(holder)
+      yield* Fiber.join(waiter)
+      const read = clock.now()
+      yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 2)))
+      assert.isAbove(clock.now(), read)
+    })
+  )
+
+  it.live("measures from the start what those do who are woken at the end of a long turn", () =>
+    Effect.gen(function* () {
+      const live = yield* Clock.Clock
+      const pool = yield* open({ max: 1 })
+      const holder = yield* fork(Pool.use(pool, () => Effect.never))
+      const waiter = yield* fork(Pool.use(pool, () => Effect.void))
+      holder.interruptUnsafe()
+      // The waiter has the item, and does not know it yet.
+      spin(live)
+      yield* Fiber.join(waiter)
+      assert.isAtLeast(pool.admission.observer.use.max, 2)
+    })
+  )
+
   it.live("goes on within a turn in steps of a tenth of a millisecond, and never back", () =>
     Effect.gen(function* () {
       const clock = CoarseClock.make(yield* Clock.Clock)
@@ -49,12 +80,30 @@ describe("the coarse clock", () => {
     })
   )
 
+  it.live("dates a reading once: events of one moment have one date, and those of a later one a later", () =>
+    Effect.gen(function* () {
+      const live = yield* Clock.Clock
+      const clock = CoarseClock.make(live)
+      const before = clock.exact()
+      const date = clock.wall(before)
+      for (let i = 0; i < 5; i++) spin(live)
+      assert.strictEqual(clock.wall(before), date)
+      const later = clock.exact()
+      assert.closeTo(clock.wall(later) - date, later - before, 2)
+    })
+  )
+
   it.effect("reads any other clock at every call, also within a turn", () =>
     Effect.gen(function* () {
       let nanos = 0n
-      const ticking: Partial<Clock.Clock> = { monotonicTimeNanosUnsafe: () => (nanos += 1_000_000n) }
+      let millis = 0
+      const ticking: Partial<Clock.Clock> = {
+        monotonicTimeNanosUnsafe: () => (nanos += 1_000_000n),
+        currentTimeMillisUnsafe: () => ++millis
+      }
       const clock = CoarseClock.make(ticking as Clock.Clock)
       assert.deepStrictEqual([clock.now(), clock.now(), clock.exact(), clock.now()], [1, 2, 3, 4])
+      assert.deepStrictEqual([clock.wall(4), clock.wall(4)], [1, 2])
     })
   )
 

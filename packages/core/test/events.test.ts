@@ -197,6 +197,33 @@ describe("the stream of events", () => {
   )
 })
 
+describe("a listener that acts on what it hears", () => {
+  it.effect("may interrupt who waits for itself, and others time out all the same", () =>
+    Effect.gen(function* () {
+      const pool = yield* open({ max: 1, acquireTimeout: 100 })
+      let nested: Fiber.Fiber<unknown, unknown> | undefined
+      pool.admission.observer.listen(({ _tag }) => _tag === "NestedAcquire" && nested?.interruptUnsafe())
+      nested = yield* fork(Pool.use(pool, () => Pool.use(pool, () => Effect.void)))
+      yield* fork(Pool.use(pool, () => Effect.never))
+      const last = yield* fork(Pool.use(pool, () => Effect.void))
+      yield* TestClock.adjust(101)
+      assert.isTrue(Exit.hasInterrupts(yield* Fiber.await(nested)))
+      assert.strictEqual(pool.admission.pending, 0)
+      assert.isTrue(Exit.hasFails(yield* Fiber.await(last)))
+    })
+  )
+
+  it.effect("may suspend the pool in the middle of a round, and nobody else is served", () =>
+    Effect.gen(function* () {
+      const pool = yield* open({ max: 1 })
+      yield* Effect.replicateEffect(fork(Pool.use(pool, () => Effect.never)), 4)
+      pool.admission.observer.listen(({ _tag }) => _tag === "LeaseAcquired" && pool.admission.suspend())
+      yield* Pool.resize(pool, { max: 4 })
+      assert.deepInclude(pool.admission, { used: 2, pending: 2 })
+    })
+  )
+})
+
 describe("leak detection", () => {
   it.effect("tells of each lease once, when its own time is over, and for how long it has been held", () =>
     Effect.gen(function* () {

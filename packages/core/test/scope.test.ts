@@ -1,9 +1,11 @@
 import { Pool } from "@effect-pools/core"
 import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import type * as Scheduler from "effect/Scheduler"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/testing/TestClock"
 import { fork, open } from "./fake.ts"
@@ -167,6 +169,40 @@ describe("a lease and its scope", () => {
     })
   )
 
+  it.effect("a fiber whose get has ended hears no more of its scope", () =>
+    Effect.gen(function* () {
+      /** Steps that are taken by hand, and a yield right before what the next wake-up brings. */
+      const tasks: Array<() => void> = []
+      let yields = 0
+      const scheduler: Scheduler.Scheduler = {
+        executionMode: "async",
+        shouldYield: () => yields-- > 0,
+        makeDispatcher: () => ({ scheduleTask: (task) => void tasks.push(task), flush: () => {} })
+      }
+      const { pool } = yield* busy
+      const { store } = pool
+      store.mayOffer = () => true
+      const scope = yield* Scope.make()
+      const isOpen = Deferred.makeUnsafe<number>()
+      const getThenWait = Effect.andThen(
+        Scope.provide(Pool.getIfAvailable(pool), scope),
+        Effect.uninterruptible(Deferred.await(isOpen))
+      )
+      const fiber = Effect.runFork(getThenWait, { scheduler })
+      yields = 1
+      store.mayOffer = () => false
+      pool.admission.serve()
+      yield* Effect.promise(() => Promise.resolve())
+      // It is about to go on without an item. In one turn its scope closes, and it does.
+      Effect.runFork(Scope.close(scope, Exit.void))
+      tasks.shift()!()
+      yield* Effect.promise(() => Promise.resolve())
+      assert.isUndefined(fiber.pollUnsafe())
+      yield* Deferred.succeed(isOpen, 1)
+      assert.strictEqual(yield* Fiber.join(fiber), 1)
+    })
+  )
+
   it.effect("an optional get takes an idle item for its scope", () =>
     Effect.gen(function* () {
       const pool = yield* open({ max: 1 })
@@ -183,6 +219,56 @@ describe("a lease and its scope", () => {
       assert.strictEqual(pool.admission.used, 0)
       const { acquired, released } = Pool.statsUnsafe(pool)
       assert.deepStrictEqual({ acquired, released }, { acquired: 1, released: 1 })
+    })
+  )
+
+  for (const strategy of ["sequential", "parallel"] as const) {
+    it.effect(`a lease ends with its scope whatever came before and after it (${strategy})`, () =>
+      Effect.gen(function* () {
+        for (const [before, leases, after] of [
+          [0, 1, 0],
+          [0, 2, 0],
+          [0, 1, 1],
+          [1, 1, 0],
+          [1, 2, 1]
+        ] as const) {
+          const pool = yield* open({ max: 2 })
+          const scope = yield* Scope.make(strategy)
+          let others = 0
+          const other = Scope.addFinalizer(
+            scope,
+            Effect.sync(() => others++)
+          )
+          yield* Effect.replicateEffect(other, before)
+          yield* Effect.replicateEffect(Scope.provide(Pool.get(pool), scope), leases)
+          yield* Effect.replicateEffect(other, after)
+          assert.strictEqual(pool.admission.used, leases)
+          yield* Scope.close(scope, Exit.void)
+          assert.strictEqual(pool.admission.used, 0)
+          assert.strictEqual(others, before + after)
+        }
+      })
+    )
+  }
+
+  it.effect("a scope that had nothing but a lease can be closed in every way", () =>
+    Effect.gen(function* () {
+      const pool = yield* open({ max: 1 })
+      const get = Pool.get(pool)
+      assert.strictEqual(yield* Effect.scoped(get), "item 1")
+      assert.strictEqual(yield* Effect.scopedWith((scope) => Scope.provide(get, scope)), "item 1")
+      const parent = yield* Scope.make()
+      const child = yield* Scope.fork(parent)
+      yield* Scope.provide(get, child)
+      yield* Scope.close(parent, Exit.void)
+      const scope = Scope.makeUnsafe()
+      yield* Scope.use(get, scope)
+      const unsafe = Scope.makeUnsafe()
+      yield* Scope.provide(get, unsafe)
+      // Nothing is left to be run.
+      assert.isUndefined(Scope.closeUnsafe(unsafe, Exit.void))
+      assert.isTrue(Exit.isFailure(yield* Effect.exit(Effect.scoped(Effect.andThen(get, Effect.fail("no"))))))
+      assert.deepInclude(pool.admission, { used: 0, idle: 1 })
     })
   )
 })

@@ -63,6 +63,38 @@ describe("a store in plain code", () => {
     })
   )
 
+  it.effect("keeps the item whose making has closed the scope that it was for", () =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make()
+      const { pool } = yield* open({
+        make: () => {
+          Effect.runFork(Scope.close(scope, Exit.void))
+          return {}
+        }
+      })
+      assert.isTrue(Exit.hasInterrupts(yield* Effect.exit(Scope.provide(Pool.get(pool), scope))))
+      assert.deepInclude(pool.admission, { idle: 1, used: 0 })
+      assert.deepInclude(pool.admission.observer, { acquired: 1, released: 1 })
+    })
+  )
+
+  for (const others of [0, 1]) {
+    it.effect(`keeps the item that is ready for a waiter who has left meanwhile, with ${others} behind`, () =>
+      Effect.gen(function* () {
+        let leaves: Fiber.Fiber<unknown, unknown> | undefined
+        const { pool } = yield* open({ ready: () => leaves?.interruptUnsafe() }, 1)
+        yield* Pool.use(pool, () => Effect.void)
+        yield* Pool.suspend(pool)
+        leaves = yield* fork(Pool.use(pool, () => Effect.void))
+        const behind = yield* Effect.replicateEffect(fork(Pool.use(pool, () => Effect.void)), others)
+        yield* Pool.resume(pool)
+        for (const fiber of behind) yield* Fiber.join(fiber)
+        assert.isTrue(Exit.hasInterrupts(yield* Fiber.await(leaves)))
+        assert.deepInclude(pool.admission, { idle: 1, used: 0, pending: 0 })
+      })
+    )
+  }
+
   it.effect("hands out nothing, and makes nothing, where getting an item ready has closed the pool", () =>
     Effect.gen(function* () {
       const made: Array<object> = []

@@ -1,7 +1,6 @@
 /**
  * A PostgreSQL server for one run of the demo.
  */
-import { createServer } from "node:net"
 import { fileURLToPath } from "node:url"
 import * as Config from "effect/Config"
 import * as Console from "effect/Console"
@@ -15,6 +14,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import getPort from "get-port"
 
 /**
  * There is no server to talk to.
@@ -72,12 +72,7 @@ const makeFolder = Effect.gen(function* () {
   return folder
 })
 
-const freePort = Effect.callback<number, ServerError>((resume) => {
-  const probe = createServer()
-  probe.on("error", (error) => resume(Effect.fail(new ServerError({ message: `No free port: ${error.message}` }))))
-  probe.listen(0, "127.0.0.1", () => {
-    const address = probe.address()
-    const port = typeof address === "object" && address !== null ? address.port : 0
-    probe.close(() => resume(Effect.succeed(port)))
-  })
+const freePort = Effect.tryPromise({
+  try: () => getPort({ host: "127.0.0.1" }),
+  catch: (error) => new ServerError({ message: `No free port: ${String(error)}` })
 })

@@ -13,8 +13,8 @@ describe("the selection of tests", () => {
     [["core"], ["--project", "core"]],
     [["postgres"], ["--project", "postgres", "--project", "postgres:integration"]],
     [
-      ["core", "bench", "-t", "a name"],
-      ["--project", "core", "--project", "bench", "-t", "a name"]
+      ["core", "arena", "-t", "a name"],
+      ["--project", "core", "--project", "arena", "-t", "a name"]
     ],
     [
       ["-t", "core", "core"],

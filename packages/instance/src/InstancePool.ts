@@ -15,7 +15,11 @@
  *
  * @since 0.1.0
  */
-import { type Budget, InvalidOptions, Pool, PoolService } from "@effect-pools/core"
+import type * as Budget from "@effect-pools/core/Budget"
+import * as InvalidOptions from "@effect-pools/core/InvalidOptions"
+import * as Layout from "@effect-pools/core/Layout"
+import * as Pool from "@effect-pools/core/Pool"
+import * as PoolService from "@effect-pools/core/PoolService"
 import type * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -166,7 +170,7 @@ export const make = <A, E, R>(
         kind: "instance",
         settings: { ...checked, noun: "instance" },
         closeGrace: checked.closeGrace,
-        store: (admission) => new InstanceStore<A, E>(admission, checked)
+        store: (admission) => Layout.make(InstanceStore, () => new InstanceStore<A, E>(admission, checked))
       })
     // Instances are built in the context in which the pool is opened, which so must have all that `create` needs.
   ) as Effect.Effect<InstancePool<A, E>, any, any>

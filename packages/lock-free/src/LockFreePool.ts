@@ -7,7 +7,11 @@
  *
  * @since 0.1.0
  */
-import { type Budget, InvalidOptions, Pool, PoolService } from "@effect-pools/core"
+import type * as Budget from "@effect-pools/core/Budget"
+import * as InvalidOptions from "@effect-pools/core/InvalidOptions"
+import * as Layout from "@effect-pools/core/Layout"
+import * as Pool from "@effect-pools/core/Pool"
+import * as PoolService from "@effect-pools/core/PoolService"
 import type * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -180,7 +184,7 @@ export const make = <A, E = never, C = undefined>(
           kind: "lock-free",
           settings: checked,
           closeGrace: checked.closeGrace,
-          store: (admission) => new LockFreeStore<A, E>(admission, checked)
+          store: (admission) => Layout.make(LockFreeStore, () => new LockFreeStore<A, E>(admission, checked))
         }) as Effect.Effect<LockFreePool<A, E>, never, Scope.Scope>,
         (pool) => pool.store.filled
       )

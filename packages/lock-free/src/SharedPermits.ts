@@ -15,7 +15,11 @@
  *
  * @since 0.1.0
  */
-import { type Budget, InvalidOptions, Pool, PoolError, PoolMetrics } from "@effect-pools/core"
+import type * as Budget from "@effect-pools/core/Budget"
+import * as InvalidOptions from "@effect-pools/core/InvalidOptions"
+import * as Pool from "@effect-pools/core/Pool"
+import * as PoolError from "@effect-pools/core/PoolError"
+import * as PoolMetrics from "@effect-pools/core/PoolMetrics"
 import { Clock } from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -28,7 +32,7 @@ import { Layout } from "./internal/sharedLayout.ts"
 import { allocate } from "./internal/sharedMemory.ts"
 import { checkThread, slotCount, threadOf } from "./internal/sharedOptions.ts"
 import { PermitLedger, PermitWaiter } from "./internal/sharedPermits.ts"
-import { NO_PLACE, SharedSlots } from "./internal/sharedSlots.ts"
+import { makeSlots, NO_PLACE, type SharedSlots } from "./internal/sharedSlots.ts"
 import type { WatchedWorker } from "./SharedPool.ts"
 
 /**
@@ -145,7 +149,7 @@ export const make = (options: Options): Effect.Effect<SharedPermits, InvalidOpti
         reset: "none"
       } as const
       const memory = allocate(shape)
-      const slots = new SharedSlots(new Layout(memory.control), thread, () => {})
+      const slots = makeSlots(new Layout(memory.control), thread, () => {})
       slots.growTo(0, permits)
       return { slots, handle: { name, ...memory } }
     }),
@@ -170,7 +174,7 @@ export const attach = (
         const checks = new InvalidOptions.Checks(name)
         checks.known(options, knownAtAttach)
         const thread = threadOf(checks, options.thread)
-        return Effect.succeed({ slots: new SharedSlots(layout, thread, () => {}), handle: { name, control, data } })
+        return Effect.succeed({ slots: makeSlots(layout, thread, () => {}), handle: { name, control, data } })
       } catch (error) {
         if (error instanceof InvalidOptions.InvalidOptions || error instanceof AttachError) return Effect.fail(error)
         const isFull = error instanceof RangeError && error.message === NO_PLACE

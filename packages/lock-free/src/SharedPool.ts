@@ -16,7 +16,9 @@
  *
  * @since 0.1.0
  */
-import { InvalidOptions, Pool, PoolService } from "@effect-pools/core"
+import * as InvalidOptions from "@effect-pools/core/InvalidOptions"
+import * as Pool from "@effect-pools/core/Pool"
+import * as PoolService from "@effect-pools/core/PoolService"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { dual } from "effect/Function"
@@ -27,7 +29,7 @@ import { AttachError, type HandleParts, readHandle } from "./internal/sharedHand
 import { Layout } from "./internal/sharedLayout.ts"
 import { allocate, type Memory } from "./internal/sharedMemory.ts"
 import { type Checked, checkAttach, checkMake, checkThread } from "./internal/sharedOptions.ts"
-import { NO_PLACE, SharedSlots } from "./internal/sharedSlots.ts"
+import { makeSlots, NO_PLACE, type SharedSlots } from "./internal/sharedSlots.ts"
 import { growing, SharedStore, type Slot } from "./internal/sharedStore.ts"
 
 export { AttachError } from "./internal/sharedHandle.ts"
@@ -162,7 +164,7 @@ export const make = (options: Options): Effect.Effect<SharedPool, InvalidOptions
     InvalidOptions.check(() => {
       const { checked, shape } = checkMake(options)
       const memory = allocate(shape)
-      const slots = new SharedSlots(new Layout(memory.control), checked.thread, growing(memory, shape.slotBytes))
+      const slots = makeSlots(new Layout(memory.control), checked.thread, growing(memory, shape.slotBytes))
       slots.growTo(0, shape.initial)
       return { checked, memory, slots }
     }),
@@ -189,7 +191,7 @@ export const attach = (
       const { control, data, layout, name } = readHandle(handle, "pool")
       const checked = checkAttach(options, { name, maximum: layout.maximum, reset: layout.reset })
       const memory = { control, data }
-      return { checked, memory, slots: new SharedSlots(layout, checked.thread, growing(memory, layout.slotBytes)) }
+      return { checked, memory, slots: makeSlots(layout, checked.thread, growing(memory, layout.slotBytes)) }
     }),
     ({ checked, memory, slots }) => open(checked, memory, slots, false)
   )

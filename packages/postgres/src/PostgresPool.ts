@@ -14,8 +14,10 @@
  * @since 0.1.0
  */
 import { PgClient, type PgConnection } from "@effect/sql-pg"
-import { ConnectionPool, type Health } from "@effect-pools/connection"
-import { InvalidOptions, PoolService } from "@effect-pools/core"
+import * as ConnectionPool from "@effect-pools/connection/ConnectionPool"
+import type * as Health from "@effect-pools/connection/Health"
+import * as InvalidOptions from "@effect-pools/core/InvalidOptions"
+import * as PoolService from "@effect-pools/core/PoolService"
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"

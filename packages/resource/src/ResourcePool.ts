@@ -19,7 +19,10 @@
  *
  * @since 0.1.0
  */
-import { type Budget, InvalidOptions, Pool, PoolService } from "@effect-pools/core"
+import type * as Budget from "@effect-pools/core/Budget"
+import * as InvalidOptions from "@effect-pools/core/InvalidOptions"
+import * as Pool from "@effect-pools/core/Pool"
+import * as PoolService from "@effect-pools/core/PoolService"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"

@@ -29,18 +29,18 @@ const replace = <T extends object, K extends keyof T>(target: T, key: K, f: (was
 }
 
 const silence = (pool: TestedPool, tag: string): void =>
-  replace(pool.admission.observer, "emit", (emit) => (event) => {
-    if (event._tag !== tag) emit(event)
+  replace(pool.admission.observer, "tell", (tell) => (event) => {
+    if (event._tag !== tag) tell(event)
   })
 
 /** Tells events of one kind in another way. */
 const retell = <Tag extends PoolEvent.PoolEvent["_tag"]>(
   pool: TestedPool,
   tag: Tag,
-  f: (event: Extract<PoolEvent.Detail, { readonly _tag: Tag }>) => object
+  f: (event: Extract<PoolEvent.PoolEvent, { readonly _tag: Tag }>) => object
 ): void =>
-  replace(pool.admission.observer, "emit", (emit) => (event) => {
-    emit(event._tag === tag ? (Object.assign({}, event, f(event as never)) as never) : event)
+  replace(pool.admission.observer, "tell", (tell) => (event) => {
+    tell(event._tag === tag ? (Object.assign({}, event, f(event as never)) as never) : event)
   })
 
 /** Has items that come back end for another reason. */

@@ -14,8 +14,8 @@
  *
  * @since 0.1.0
  */
-import type { InvalidOptions } from "@effect-pools/core"
-import { InstancePool } from "@effect-pools/instance"
+import type * as InvalidOptions from "@effect-pools/core/InvalidOptions"
+import * as InstancePool from "@effect-pools/instance/InstancePool"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"

@@ -18,8 +18,8 @@
  *
  * @since 0.1.0
  */
-import { InvalidOptions } from "@effect-pools/core"
-import { InstancePool } from "@effect-pools/instance"
+import * as InvalidOptions from "@effect-pools/core/InvalidOptions"
+import * as InstancePool from "@effect-pools/instance/InstancePool"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { Guest, typed } from "./internal/guest.ts"

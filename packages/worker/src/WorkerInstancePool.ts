@@ -22,8 +22,9 @@
  *
  * @since 0.1.0
  */
-import { InvalidOptions, PoolService } from "@effect-pools/core"
-import { InstancePool } from "@effect-pools/instance"
+import * as InvalidOptions from "@effect-pools/core/InvalidOptions"
+import * as PoolService from "@effect-pools/core/PoolService"
+import * as InstancePool from "@effect-pools/instance/InstancePool"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { dual } from "effect/Function"

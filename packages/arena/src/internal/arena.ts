@@ -1,4 +1,5 @@
-import type { Lease } from "@effect-pools/core"
+import * as Layout from "@effect-pools/core/Layout"
+import type * as Lease from "@effect-pools/core/Lease"
 import type { ArenaMemory } from "../ArenaBacking.ts"
 import { ArenaExhausted, ArenaMisuse } from "../ArenaError.ts"
 import type { BumpArena } from "../BumpArena.ts"
@@ -26,6 +27,10 @@ export interface ArenaOptions<M extends ArenaMemory> {
   /** What `using` does at the end of its block. */
   readonly onDispose: (arena: Arena<M>) => void
 }
+
+/** An arena that has its fields at hand. */
+export const makeArena = <M extends ArenaMemory>(options: ArenaOptions<M>): Arena<M> =>
+  Layout.make(Arena, () => new Arena<M>(options))
 
 /**
  * The allocator. Positions count through all chunks: chunk `i` begins at `i * stride`, and between the end of one and the

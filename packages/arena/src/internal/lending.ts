@@ -1,8 +1,11 @@
-import { type Admission, type Lease, PoolError, SynchronousLeases } from "@effect-pools/core"
+import type * as Admission from "@effect-pools/core/Admission"
+import type * as Lease from "@effect-pools/core/Lease"
+import * as PoolError from "@effect-pools/core/PoolError"
+import * as SynchronousLeases from "@effect-pools/core/SynchronousLeases"
 import type { ArenaMemory } from "../ArenaBacking.ts"
 import { ArenaMisuse, type BackingFailed } from "../ArenaError.ts"
 import { type BumpArena, isBumpArena } from "../BumpArena.ts"
-import { Arena, type ChunkSource } from "./arena.ts"
+import { type Arena, type ChunkSource, makeArena } from "./arena.ts"
 import { Chunk } from "./chunk.ts"
 import type { Checked } from "./poolOptions.ts"
 import { show } from "./limits.ts"
@@ -34,7 +37,7 @@ export class Lending<M extends ArenaMemory> {
   make(): Arena<M> {
     const { backing, checked, size } = this.#options
     const chunk = new Chunk(backing, size)
-    const arena = new Arena<M>({
+    const arena = makeArena<M>({
       name: this.#admission.name,
       chunk,
       source: this.#source,

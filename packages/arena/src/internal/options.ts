@@ -1,4 +1,4 @@
-import { InvalidOptions } from "@effect-pools/core"
+import * as InvalidOptions from "@effect-pools/core/InvalidOptions"
 import { type ArenaBacking, type ArenaMemory, type BackingName, byName } from "../ArenaBacking.ts"
 import type { Options } from "../BumpArena.ts"
 import { MAX_SIZE } from "./limits.ts"

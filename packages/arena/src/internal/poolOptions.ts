@@ -1,4 +1,6 @@
-import { Budget, InvalidOptions, Pool } from "@effect-pools/core"
+import * as Budget from "@effect-pools/core/Budget"
+import * as InvalidOptions from "@effect-pools/core/InvalidOptions"
+import * as Pool from "@effect-pools/core/Pool"
 import type { ArenaBacking, ArenaMemory } from "../ArenaBacking.ts"
 import type { Options } from "../ArenaPool.ts"
 import { checkBacking, checkBoolean, checkSize } from "./options.ts"

@@ -1,4 +1,4 @@
-import { InvalidOptions } from "@effect-pools/core"
+import * as InvalidOptions from "@effect-pools/core/InvalidOptions"
 import type { ArenaMemory } from "../ArenaBacking.ts"
 import type { Options } from "../ArenaPool.ts"
 

@@ -1,4 +1,6 @@
-import type { Lease, LinkedList, PoolEvent } from "@effect-pools/core"
+import type * as Lease from "@effect-pools/core/Lease"
+import type * as LinkedList from "@effect-pools/core/data/LinkedList"
+import type * as PoolEvent from "@effect-pools/core/PoolEvent"
 import type * as Scope from "effect/Scope"
 
 /**

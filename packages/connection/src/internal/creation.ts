@@ -1,4 +1,8 @@
-import { type Admission, Background, Observer, type PoolError, type Supply } from "@effect-pools/core"
+import type * as Admission from "@effect-pools/core/Admission"
+import * as Background from "@effect-pools/core/Background"
+import * as Observer from "@effect-pools/core/Observer"
+import type * as PoolError from "@effect-pools/core/PoolError"
+import type * as Supply from "@effect-pools/core/Supply"
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -117,7 +121,7 @@ export class Creation<A, E> {
     if (this.#isDeciding || this.#retryAt > now) return this.#creator.replenish()
     this.#isDeciding = true
     background.run({
-      effect: Effect.suspend(() => this.#nextDelay(clock.wall(), Cause.squash(cause))),
+      effect: Effect.suspend(() => this.#nextDelay(clock.wall(clock.now()), Cause.squash(cause))),
       timeout: this.#options.createTimeout,
       done: (exit) => {
         this.#isDeciding = false

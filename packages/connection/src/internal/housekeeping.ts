@@ -1,4 +1,4 @@
-import { Background } from "@effect-pools/core"
+import * as Background from "@effect-pools/core/Background"
 import type { Connection } from "./connection.ts"
 import type { ConnectionStore } from "./store.ts"
 

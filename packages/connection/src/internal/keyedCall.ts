@@ -1,5 +1,5 @@
-import { Lease } from "@effect-pools/core"
-import type { Admission } from "@effect-pools/core"
+import * as Lease from "@effect-pools/core/Lease"
+import type * as Admission from "@effect-pools/core/Admission"
 import type * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import type { Members } from "./members.ts"

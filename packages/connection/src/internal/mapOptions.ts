@@ -1,4 +1,5 @@
-import { Budget, InvalidOptions } from "@effect-pools/core"
+import * as Budget from "@effect-pools/core/Budget"
+import * as InvalidOptions from "@effect-pools/core/InvalidOptions"
 import * as Effect from "effect/Effect"
 import * as Formatter from "effect/Formatter"
 import type { Options as PoolOptions } from "../ConnectionPool.ts"

@@ -1,4 +1,4 @@
-import type { Background } from "@effect-pools/core"
+import type * as Background from "@effect-pools/core/Background"
 import type * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import type { ConnectionPool } from "../ConnectionPool.ts"

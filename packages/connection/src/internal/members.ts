@@ -1,15 +1,13 @@
-import {
-  type Admission,
-  Background,
-  type Budget,
-  CoarseClock,
-  InvalidOptions,
-  type Lease,
-  type Pool,
-  PoolError,
-  type PoolEvent,
-  PoolRegistry
-} from "@effect-pools/core"
+import type * as Admission from "@effect-pools/core/Admission"
+import * as Background from "@effect-pools/core/Background"
+import type * as Budget from "@effect-pools/core/Budget"
+import * as CoarseClock from "@effect-pools/core/CoarseClock"
+import * as InvalidOptions from "@effect-pools/core/InvalidOptions"
+import type * as Lease from "@effect-pools/core/Lease"
+import type * as Pool from "@effect-pools/core/Pool"
+import * as PoolError from "@effect-pools/core/PoolError"
+import type * as PoolEvent from "@effect-pools/core/PoolEvent"
+import * as PoolRegistry from "@effect-pools/core/PoolRegistry"
 import * as Cause from "effect/Cause"
 import { Clock } from "effect/Clock"
 import * as Context from "effect/Context"

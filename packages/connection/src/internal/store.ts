@@ -1,15 +1,13 @@
-import {
-  type Admission,
-  Background,
-  type Lease,
-  LinkedList,
-  Observer,
-  type PoolEvent,
-  type PoolStats,
-  type Store,
-  Supply,
-  Underway
-} from "@effect-pools/core"
+import type * as Admission from "@effect-pools/core/Admission"
+import * as Background from "@effect-pools/core/Background"
+import type * as Lease from "@effect-pools/core/Lease"
+import * as LinkedList from "@effect-pools/core/data/LinkedList"
+import * as Observer from "@effect-pools/core/Observer"
+import type * as PoolEvent from "@effect-pools/core/PoolEvent"
+import type * as PoolStats from "@effect-pools/core/PoolStats"
+import type * as Store from "@effect-pools/core/Store"
+import * as Supply from "@effect-pools/core/Supply"
+import * as Underway from "@effect-pools/core/Underway"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -136,10 +134,13 @@ export class ConnectionStore<A, E> implements Store.Store<A, E> {
   #passOn(connection: Connection<A>, now: number): boolean {
     // A shared connection may serve more than one, and one that is always validated none; the long way sees to both.
     if (this.options.concurrency > 1 || this.#needsValidation(connection, now)) return false
-    if (!this.admission.offer(connection, now)) return false
+    // Before anybody hears of the lease, who may end it.
     connection.holders = 1
     connection.uses++
-    return true
+    if (this.admission.offer(connection, now)) return true
+    connection.holders = 0
+    connection.uses--
+    return false
   }
 
   /** A shared connection may never be idle: one whose time is over takes no more leases. */

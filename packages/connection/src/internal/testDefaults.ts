@@ -1,4 +1,4 @@
-import { InvalidOptions } from "@effect-pools/core"
+import * as InvalidOptions from "@effect-pools/core/InvalidOptions"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type { Options } from "../ConnectionPool.ts"

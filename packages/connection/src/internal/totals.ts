@@ -1,4 +1,5 @@
-import { type Observer, PoolEvent } from "@effect-pools/core"
+import type * as Observer from "@effect-pools/core/Observer"
+import * as PoolEvent from "@effect-pools/core/PoolEvent"
 
 /** What can be added up over pools. */
 export type Totals = Pick<

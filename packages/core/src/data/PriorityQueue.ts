@@ -44,6 +44,7 @@ export class PriorityQueue<T extends Prioritised<T>> {
   }
 
   first(): T | undefined {
+    if (this.size === 0) return undefined
     const levels = this.#levels
     for (let i = 0; i < levels.length; i++) {
       const head = levels[i]!.members.head

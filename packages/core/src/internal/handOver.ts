@@ -9,32 +9,40 @@
 import type * as Effect from "effect/Effect"
 import { MixedScheduler } from "effect/Scheduler"
 import type { Waiter } from "../Waiter.ts"
+import { proceed } from "./runLoop.ts"
+import { askForTurnEnd, atTurnEnd } from "./turn.ts"
 
 const PER_TURN = 1024
 
-let ready: Array<Waiter<any>> = []
-let isScheduled = false
-const settled = Promise.resolve()
+/** Who is to be woken: those from `next` to `end`. */
+const ready: Array<Waiter<any> | undefined> = []
+let next = 0
+let end = 0
+/**
+ * The scheduler has the rest. Were that woken at the end of a turn as well, each of both would leave more to the scheduler,
+ * which would soon do nothing else.
+ */
+let isLeft = false
 /** Nobody's in particular: a fiber's own scheduler may be stopped, or stepped by hand. */
 const scheduler = new MixedScheduler()
 
 /** Ends a wait with `answer`: the lease itself if it holds an item now. */
 export const wake = (waiter: Waiter<any>, answer: Effect.Effect<any, any, any>): void => {
   waiter.answer = answer
-  ready.push(waiter)
-  if (isScheduled) return
-  isScheduled = true
-  void settled.then(drain)
+  ready[end++] = waiter
+  if (!isLeft) askForTurnEnd()
 }
 
 const drain = (): void => {
-  let woken = 0
+  const last = next + PER_TURN
   // Those woken here may wake others, which join the end of the same list.
-  while (woken < ready.length && woken < PER_TURN) {
-    const waiter = ready[woken++]!
+  while (next < end && next < last) {
+    const waiter = ready[next]!
+    ready[next++] = undefined
+    // Its fiber may have gone on for another reason: then the lease has seen to the item.
+    if (waiter.lease.waiter !== waiter) continue
     try {
-      // Has no effect on a fiber that was interrupted in the meantime; its lease has seen to the item.
-      waiter.resume(waiter.answer!)
+      goOn(waiter)
     } catch (error) {
       // An observer of the fiber threw: the application's bug, to be seen, but not to stop everybody else.
       scheduler.makeDispatcher().scheduleTask(() => {
@@ -42,11 +50,24 @@ const drain = (): void => {
       }, 0)
     }
   }
-  if (woken === ready.length) {
-    ready = []
-    isScheduled = false
-  } else {
-    ready = ready.slice(woken)
+  if (next < end) {
+    ready.splice(0, next)
+    end -= next
+    isLeft = true
     scheduler.makeDispatcher().scheduleTask(drain, 0)
+  } else {
+    // It keeps some room, as it fills and empties all the time.
+    if (end > PER_TURN) ready.length = PER_TURN
+    end = 0
+    isLeft = false
   }
+  next = 0
+}
+atTurnEnd(() => {
+  if (!isLeft) drain()
+})
+
+const goOn = ({ answer, lease, resume }: Waiter<any>): void => {
+  if (resume !== undefined) resume(answer!)
+  else proceed(lease.fiber!, answer!)
 }

@@ -1,9 +1,11 @@
 import type { Budget, BudgetStats, Member, Membership, Urgency } from "../Budget.ts"
 import { type Linked, LinkedList } from "../data/LinkedList.ts"
+import { dealings } from "./dealings.ts"
 
 /** The permits of one process: plain numbers, changed in the step in which pools ask and give. */
 export class LocalBudget implements Budget {
   readonly "~@effect-pools/core/Budget": Budget["~@effect-pools/core/Budget"]
+  readonly dealings = dealings
   readonly name: string
   readonly max: number
   isClosed = false

@@ -24,6 +24,8 @@ const distributionNames = ["uniform", "exponential", "logNormal", "bimodal", "co
 /** From one microsecond to forty days, every order of magnitude as likely as any other. */
 const atScale = (fraction: number): number => MICROSECOND * (LONGEST / MICROSECOND) ** fraction
 
+const countAtMost = (histogram: Histogram, boundary: number): number => histogram.countsAtMost([boundary])[0]!
+
 const inRange = (millis: number): number => Math.min(LONGEST, Math.max(MICROSECOND, millis))
 
 const sample = (distribution: keyof typeof distributions, scale: number, size: number, seed: number) => {
@@ -282,7 +284,7 @@ describe("Histogram", () => {
       ({ values }) => {
         const histogram = recordAll(values.map((index) => awkward[index]!))
         expect(histogram.count).toBe(values.length)
-        expect(histogram.countAtMost(Infinity)).toBe(values.length)
+        expect(countAtMost(histogram, Infinity)).toBe(values.length)
         for (const q of [0, 0.01, 0.5, 0.95, 0.99, 1]) {
           expect(histogram.quantile(q)).toBeGreaterThanOrEqual(values.length === 0 ? 0 : histogram.min)
           expect(histogram.quantile(q)).toBeLessThanOrEqual(histogram.max)
@@ -292,16 +294,16 @@ describe("Histogram", () => {
     )
   })
 
-  describe("countAtMost", () => {
+  describe("countsAtMost", () => {
     it.prop("is monotone and equals the count at Infinity", Samples, ({ distribution, scale, seed, size }) => {
       const histogram = recordAll(sample(distribution, scale, size, seed))
       let previous = 0
       for (let step = 0; step <= 200; step++) {
-        const count = histogram.countAtMost(atScale(step / 200))
+        const count = countAtMost(histogram, atScale(step / 200))
         expect(count).toBeGreaterThanOrEqual(previous)
         previous = count
       }
-      expect(histogram.countAtMost(Infinity)).toBe(size)
+      expect(countAtMost(histogram, Infinity)).toBe(size)
       expect(previous).toBeLessThanOrEqual(size)
     })
 
@@ -310,7 +312,7 @@ describe("Histogram", () => {
       { ...Samples, boundary: Samples.scale },
       ({ boundary, distribution, scale, seed, size }) => {
         const values = sample(distribution, scale, size, seed)
-        const count = recordAll(values).countAtMost(boundary)
+        const count = countAtMost(recordAll(values), boundary)
         const within = (limit: number) => values.filter((value) => value <= limit).length
         expect(count).toBeGreaterThanOrEqual(within(boundary * (1 - TOLERANCE)))
         expect(count).toBeLessThanOrEqual(within(boundary * (1 + TOLERANCE)))
@@ -318,22 +320,32 @@ describe("Histogram", () => {
       { arbitrary: { runs: 300 } }
     )
 
+    it.prop(
+      "is for each of several boundaries what it is for that alone",
+      { ...Samples, fractions: Schema.Array(Fraction) },
+      ({ distribution, fractions, scale, seed, size }) => {
+        const histogram = recordAll(sample(distribution, scale, size, seed))
+        const ascending = [0, ...fractions.map(atScale).toSorted((a, b) => a - b), Infinity]
+        expect(histogram.countsAtMost(ascending)).toEqual(ascending.map((boundary) => countAtMost(histogram, boundary)))
+      }
+    )
+
     it("counts a boundary's own bucket from the middle of that bucket on", () => {
       // From 1 to 2 there are 16 buckets.
       const histogram = recordAll([1, 1.06])
-      expect(histogram.countAtMost(1 + 0.5 / 16 - 1e-9)).toBe(0)
-      expect(histogram.countAtMost(1 + 0.5 / 16)).toBe(2)
+      expect(countAtMost(histogram, 1 + 0.5 / 16 - 1e-9)).toBe(0)
+      expect(countAtMost(histogram, 1 + 0.5 / 16)).toBe(2)
     })
 
     it("counts zeros at every boundary, also when nothing else was recorded", () => {
-      expect(recordAll([0, 0, NaN]).countAtMost(0)).toBe(3)
-      expect(recordAll([0, 0, 10]).countAtMost(0)).toBe(2)
-      expect(recordAll([0, 0, 10]).countAtMost(1)).toBe(2)
-      expect(recordAll([0, 0, 10]).countAtMost(20)).toBe(3)
+      expect(countAtMost(recordAll([0, 0, NaN]), 0)).toBe(3)
+      expect(countAtMost(recordAll([0, 0, 10]), 0)).toBe(2)
+      expect(countAtMost(recordAll([0, 0, 10]), 1)).toBe(2)
+      expect(countAtMost(recordAll([0, 0, 10]), 20)).toBe(3)
     })
 
     it("is 0 while nothing was recorded", () => {
-      expect(new Histogram().countAtMost(Infinity)).toBe(0)
+      expect(countAtMost(new Histogram(), Infinity)).toBe(0)
     })
   })
 
@@ -348,6 +360,16 @@ describe("Histogram", () => {
       expect(grown).toBeLessThan(MiB)
     })
 
+    it("is taken for the powers of two that values lie in, not for all", () => {
+      const histograms: Array<Histogram> = []
+      const grown = retainedBytes(() => {
+        for (let i = 0; i < 1000; i++) histograms.push(recordAll([10, 0.5]))
+      })
+      expect(histograms.length).toBe(1000)
+      // Five of them take 640 bytes each, all of them would take more than 5 KiB.
+      expect(grown).toBeLessThan(1.5 * MiB)
+    })
+
     it("is not taken by histograms that saw only zeros", () => {
       const histograms: Array<Histogram> = []
       const grown = retainedBytes(() => {
@@ -357,6 +379,19 @@ describe("Histogram", () => {
       // With buckets each would take more than 5 KiB.
       expect(grown).toBeLessThan(MiB)
     })
+  })
+
+  it("has room for what lies apart, in whichever order it comes", () => {
+    const values = [5, 0.002, 40_000, 5, 0.3, DAY, 0.001]
+    const histogram = new Histogram()
+    values.forEach((value, before) => {
+      histogram.record(value)
+      const sorted = values.slice(0, before + 1).sort((a, b) => a - b)
+      sorted.forEach((exact, rank) => {
+        expectClose(histogram.quantile((rank + 1) / sorted.length), exact, `rank ${rank} of ${sorted.length}`)
+      })
+    })
+    expect(histogram.countsAtMost([10])).toEqual([5])
   })
 
   it("histograms share nothing", () => {

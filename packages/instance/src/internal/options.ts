@@ -1,4 +1,6 @@
-import { Budget, InvalidOptions, Pool } from "@effect-pools/core"
+import * as Budget from "@effect-pools/core/Budget"
+import * as InvalidOptions from "@effect-pools/core/InvalidOptions"
+import * as Pool from "@effect-pools/core/Pool"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Options } from "../InstancePool.ts"

@@ -1,15 +1,13 @@
-import {
-  type Admission,
-  Background,
-  type Lease,
-  LinkedList,
-  Observer,
-  type PoolError,
-  type PoolEvent,
-  type PoolStats,
-  type Store,
-  Supply
-} from "@effect-pools/core"
+import type * as Admission from "@effect-pools/core/Admission"
+import * as Background from "@effect-pools/core/Background"
+import type * as Lease from "@effect-pools/core/Lease"
+import * as LinkedList from "@effect-pools/core/data/LinkedList"
+import * as Observer from "@effect-pools/core/Observer"
+import type * as PoolError from "@effect-pools/core/PoolError"
+import type * as PoolEvent from "@effect-pools/core/PoolEvent"
+import type * as PoolStats from "@effect-pools/core/PoolStats"
+import type * as Store from "@effect-pools/core/Store"
+import * as Supply from "@effect-pools/core/Supply"
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"

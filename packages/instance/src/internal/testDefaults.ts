@@ -1,4 +1,4 @@
-import { InvalidOptions } from "@effect-pools/core"
+import * as InvalidOptions from "@effect-pools/core/InvalidOptions"
 import type { Options } from "../InstancePool.ts"
 
 /** What `layerTest` says of these is part of its documentation. */

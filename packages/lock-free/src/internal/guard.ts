@@ -1,4 +1,4 @@
-import { Lease } from "@effect-pools/core"
+import * as Lease from "@effect-pools/core/Lease"
 import type { Guards } from "./guards.ts"
 
 /** What a caller in plain code holds. The pool must not reach it, or a lost one would never be found. */

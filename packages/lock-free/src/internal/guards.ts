@@ -1,4 +1,6 @@
-import { type Admission, type Lease, SynchronousLeases } from "@effect-pools/core"
+import type * as Admission from "@effect-pools/core/Admission"
+import type * as Lease from "@effect-pools/core/Lease"
+import * as SynchronousLeases from "@effect-pools/core/SynchronousLeases"
 import * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import { Guard, Holding } from "./guard.ts"

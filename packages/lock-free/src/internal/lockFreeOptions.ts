@@ -1,4 +1,7 @@
-import { Budget, InvalidOptions, Pool, type SynchronousStore } from "@effect-pools/core"
+import * as Budget from "@effect-pools/core/Budget"
+import * as InvalidOptions from "@effect-pools/core/InvalidOptions"
+import * as Pool from "@effect-pools/core/Pool"
+import type * as SynchronousStore from "@effect-pools/core/SynchronousStore"
 import * as Cause from "effect/Cause"
 import type { Options, Scale } from "../LockFreePool.ts"
 

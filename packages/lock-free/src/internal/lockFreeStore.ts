@@ -1,4 +1,6 @@
-import { type Admission, type PoolStats, SynchronousStore } from "@effect-pools/core"
+import type * as Admission from "@effect-pools/core/Admission"
+import type * as PoolStats from "@effect-pools/core/PoolStats"
+import * as SynchronousStore from "@effect-pools/core/SynchronousStore"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { Guards } from "./guards.ts"

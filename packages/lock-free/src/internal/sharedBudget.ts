@@ -1,4 +1,4 @@
-import type { Budget } from "@effect-pools/core"
+import * as Budget from "@effect-pools/core/Budget"
 import { type PermitLedger, PermitWaiter } from "./sharedPermits.ts"
 
 /**
@@ -10,6 +10,7 @@ import { type PermitLedger, PermitWaiter } from "./sharedPermits.ts"
  */
 export class SharedBudget implements Budget.Budget {
   readonly "~@effect-pools/core/Budget" = "~@effect-pools/core/Budget"
+  readonly dealings = Budget.dealings
   readonly name: string
   readonly max: number
   readonly hasMinimums = false

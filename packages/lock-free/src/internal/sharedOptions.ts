@@ -1,4 +1,5 @@
-import { InvalidOptions, Pool } from "@effect-pools/core"
+import * as InvalidOptions from "@effect-pools/core/InvalidOptions"
+import * as Pool from "@effect-pools/core/Pool"
 import type { AttachOptions, Options } from "../SharedPool.ts"
 import { MOST_SLOTS, type ResetMode, type Shape } from "./sharedLayout.ts"
 import { ownThread } from "./sharedMemory.ts"

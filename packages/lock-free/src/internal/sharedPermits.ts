@@ -1,4 +1,4 @@
-import { LinkedList } from "@effect-pools/core"
+import * as LinkedList from "@effect-pools/core/data/LinkedList"
 import type { SharedSlots } from "./sharedSlots.ts"
 import { ThreadSleep } from "./sharedWaiting.ts"
 

@@ -1,13 +1,15 @@
+import { settle } from "@effect-pools/core/Layout"
 import {
   BELL_AT,
   CAPACITY_AT,
   CLOSED_AT,
-  type Layout,
+  Layout,
   MEMBER_ASLEEP,
   MEMBER_POOLS,
   MOST_THREADS,
   type Total,
   TURNSTILE_AT,
+  makeControl,
   passing,
   placeOf,
   totals
@@ -23,6 +25,14 @@ const REMEMBERED = 256
 
 /** All places of threads are taken. */
 export const NO_PLACE = "as many threads as there are places for are attached"
+
+/** As the constructor; the slots have their fields at hand. */
+export const makeSlots = (layout: Layout, thread: number, grown: (slots: number) => void): SharedSlots => {
+  const nobodys = { kind: "permits", initial: 0, maximum: 1, chunk: 1, slotBytes: 0, reset: "none" } as const
+  // To make one is to take a place among the threads.
+  settle(SharedSlots, () => new SharedSlots(new Layout(makeControl(nobodys)), 0, () => {}))
+  return new SharedSlots(layout, thread, grown)
+}
 
 /**
  * Slots that threads take and give back, each with a word that says whose it is.

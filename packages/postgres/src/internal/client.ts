@@ -3,8 +3,8 @@
  * does with its own pool is done here with ours, piece by piece the same.
  */
 import { PgClient, type PgConnection } from "@effect/sql-pg"
-import { ConnectionPool } from "@effect-pools/connection"
-import { PoolError } from "@effect-pools/core"
+import * as ConnectionPool from "@effect-pools/connection/ConnectionPool"
+import * as PoolError from "@effect-pools/core/PoolError"
 import * as Effect from "effect/Effect"
 import type * as Reactivity from "effect/reactivity/Reactivity"
 import * as SqlClient from "effect/sql/SqlClient"

@@ -1,5 +1,5 @@
-import type { Health } from "@effect-pools/connection"
-import { PoolError } from "@effect-pools/core"
+import type * as Health from "@effect-pools/connection/Health"
+import * as PoolError from "@effect-pools/core/PoolError"
 import * as Cause from "effect/Cause"
 import { hasProperty } from "effect/Predicate"
 import { ConnectionError, isSqlError, SqlError } from "effect/sql/SqlError"

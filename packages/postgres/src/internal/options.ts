@@ -1,6 +1,6 @@
 import type { PgClient } from "@effect/sql-pg"
-import type { ConnectionPool } from "@effect-pools/connection"
-import { InvalidOptions } from "@effect-pools/core"
+import type * as ConnectionPool from "@effect-pools/connection/ConnectionPool"
+import * as InvalidOptions from "@effect-pools/core/InvalidOptions"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"

@@ -1,4 +1,5 @@
-import { PriorityQueue, type Waiter } from "@effect-pools/core"
+import * as PriorityQueue from "@effect-pools/core/data/PriorityQueue"
+import type * as Waiter from "@effect-pools/core/Waiter"
 import { Heap, type Placed } from "./heap.ts"
 
 type AnyWaiter = Waiter.Waiter<any>

@@ -1,4 +1,6 @@
-import { Budget, InvalidOptions, Pool } from "@effect-pools/core"
+import * as Budget from "@effect-pools/core/Budget"
+import * as InvalidOptions from "@effect-pools/core/InvalidOptions"
+import * as Pool from "@effect-pools/core/Pool"
 import * as Effect from "effect/Effect"
 import type { ResourceOptions } from "../Resource.ts"
 import type { Options, ResourcePool } from "../ResourcePool.ts"

@@ -1,15 +1,13 @@
-import {
-  type Admission,
-  Lease,
-  LinkedList,
-  Observer,
-  PoolError,
-  type PoolEvent,
-  type PoolStats,
-  type Store,
-  Supply,
-  Underway
-} from "@effect-pools/core"
+import type * as Admission from "@effect-pools/core/Admission"
+import * as Lease from "@effect-pools/core/Lease"
+import * as LinkedList from "@effect-pools/core/data/LinkedList"
+import * as Observer from "@effect-pools/core/Observer"
+import * as PoolError from "@effect-pools/core/PoolError"
+import type * as PoolEvent from "@effect-pools/core/PoolEvent"
+import type * as PoolStats from "@effect-pools/core/PoolStats"
+import type * as Store from "@effect-pools/core/Store"
+import * as Supply from "@effect-pools/core/Supply"
+import * as Underway from "@effect-pools/core/Underway"
 import type * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"

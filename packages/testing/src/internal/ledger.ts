@@ -58,9 +58,10 @@ export class Ledger {
   constructor(pool: Pool.Pool<any, any>) {
     const { admission } = pool
     this.#pool = pool
-    this.#from = admission.clock.wall()
+    const now = admission.clock.exact()
+    this.#from = admission.clock.wall(now)
     this.#hasClosed = admission.hasEnded
-    const offset = this.#from - admission.clock.exact()
+    const offset = this.#from - now
     for (const lease of admission.store.leases()) {
       const id = admission.leaseId(lease)
       const item = this.#items.get(lease.entry!.id) ?? this.#add(lease.entry!.id, undefined)
@@ -273,7 +274,7 @@ export class Ledger {
   report(): AuditReport {
     const { admission, kind, name } = this.#pool
     const { creating, destroying, idle, lifecycle, max, pending, used } = admission
-    const at = admission.clock.wall()
+    const at = admission.clock.wall(admission.clock.exact())
     this.#checkSize(at)
     this.#checkCounts(at)
     return {

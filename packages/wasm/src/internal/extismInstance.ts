@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
 import type * as Scope from "effect/Scope"
-import { InvalidOptions } from "@effect-pools/core"
+import * as InvalidOptions from "@effect-pools/core/InvalidOptions"
 import * as ExtismError from "../ExtismError.ts"
 import { ExtismOutput } from "../ExtismOutput.ts"
 import type { CallError, CallOptions, ExtismInstance } from "../ExtismPool.ts"

@@ -1,4 +1,5 @@
-import { InvalidOptions, Pool } from "@effect-pools/core"
+import * as InvalidOptions from "@effect-pools/core/InvalidOptions"
+import * as Pool from "@effect-pools/core/Pool"
 import type { Manifest, Options } from "../ExtismPool.ts"
 
 /** The options that concern the plugin, after checking; in what they leave open, the manifest has its say. */

@@ -1,6 +1,6 @@
 /** From the options of an Extism pool to those of an `InstancePool`. */
-import { InvalidOptions } from "@effect-pools/core"
-import type { InstancePool } from "@effect-pools/instance"
+import * as InvalidOptions from "@effect-pools/core/InvalidOptions"
+import type * as InstancePool from "@effect-pools/instance/InstancePool"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as ExtismError from "../ExtismError.ts"

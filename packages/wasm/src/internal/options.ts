@@ -1,4 +1,5 @@
-import { InvalidOptions, Pool } from "@effect-pools/core"
+import * as InvalidOptions from "@effect-pools/core/InvalidOptions"
+import * as Pool from "@effect-pools/core/Pool"
 import * as Effect from "effect/Effect"
 import type { Options } from "../WasmInstancePool.ts"
 import type { Declarations } from "../WasmExport.ts"

@@ -1,5 +1,6 @@
-import { InvalidOptions, Pool } from "@effect-pools/core"
-import type { InstancePool } from "@effect-pools/instance"
+import * as InvalidOptions from "@effect-pools/core/InvalidOptions"
+import * as Pool from "@effect-pools/core/Pool"
+import type * as InstancePool from "@effect-pools/instance/InstancePool"
 import { hasProperty } from "effect/Predicate"
 import * as Rpc from "effect/rpc/Rpc"
 import { type ResourceLimits, Worker, type WorkerOptions } from "node:worker_threads"
