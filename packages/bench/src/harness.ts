@@ -11,18 +11,34 @@ import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { type Spread, spreadOf } from "./statistics.ts"
 
+/** What a case counts: the time that an operation takes, or the bytes that it keeps or weighs. */
+export type Unit = "ns" | "µs" | "bytes"
+
+/** In how many of a unit a contender answers. */
+const ANSWERS: Record<Unit, number> = { ns: 1e6, µs: 1e3, bytes: 1 }
+
 export interface Contender {
   readonly name: string
-  /** Performs this many operations and answers how long they took, in milliseconds. */
+  /**
+   * Performs this many operations and answers what they cost in all: how many milliseconds they took, or how many bytes
+   * they keep.
+   */
   readonly run: (operations: number) => Promise<number>
 }
 
-/** How many times as long as `name` another contender takes. */
+/** How many times as much as `name` another contender costs. */
 export interface Comparison {
   readonly name: string
   readonly against: string
-  /** As a bound on the time of `against` divided by that of `name`. */
+  /**
+   * Two others, whose own ratio this one is divided by: how much of a difference is not there already in a bare
+   * experiment.
+   */
+  readonly relativeTo?: { readonly name: string; readonly against: string } | undefined
+  /** As a bound on the cost of `against` divided by that of `name`. */
   readonly goal?: number | undefined
+  /** Why the goal is out of reach, if it is: in Markdown, with a link to what shows it, as seen from the results. */
+  readonly because?: string | undefined
 }
 
 export interface Case {
@@ -30,10 +46,14 @@ export interface Case {
   readonly title: string
   /** How it is measured, for the reader of the tables. */
   readonly method: string
+  /** Default: `ns`. */
+  readonly unit?: Unit | undefined
   /** In each round, for each contender. */
   readonly operations: number
   readonly rounds: number
-  /** The contender whose time is what measuring itself costs, and is subtracted in `net`. */
+  /** How many rounds go before those that count. Default: 3, or a third of those that count if that is less. */
+  readonly warmUp?: number | undefined
+  /** The contender whose cost is that of measuring itself, and is subtracted in `net`. */
   readonly overhead?: string | undefined
   /** Whether the time that the garbage collector has taken meanwhile is told as well. */
   readonly countsGarbageCollection?: boolean | undefined
@@ -43,8 +63,8 @@ export interface Case {
 
 export interface ContenderResult {
   readonly name: string
-  /** Nanoseconds per operation. */
-  readonly time: Spread
+  /** For each operation, in the unit of the case. */
+  readonly cost: Spread
   /** The same without the overhead, where the case has one. */
   readonly net: Spread | undefined
   /** Nanoseconds per operation, on average, in which the garbage collector held it up. */
@@ -52,7 +72,10 @@ export interface ContenderResult {
 }
 
 export interface ComparisonResult extends Comparison {
-  /** The time of `against` divided by that of `name`, round by round: how many times as fast `name` is. */
+  /**
+   * The cost of `against` divided by that of `name`, round by round: how many times as fast, or as small, `name` is; or how
+   * many times as much so as another pair.
+   */
   readonly ratio: Spread
   readonly netRatio: Spread | undefined
   /** Judged by the less favourable of the two. */
@@ -60,49 +83,50 @@ export interface ComparisonResult extends Comparison {
 }
 
 export interface CaseResult extends Pick<Case, "name" | "title" | "method" | "operations" | "rounds" | "overhead"> {
+  readonly unit: Unit
   readonly contenders: ReadonlyArray<ContenderResult>
   readonly comparisons: ReadonlyArray<ComparisonResult>
 }
 
-const WARM_UP_ROUNDS = 3
-
 export const measure = async (case_: Case): Promise<CaseResult> => {
-  const { contenders, operations, rounds } = case_
-  const times = new Map(contenders.map(({ name }) => [name, [] as Array<number>]))
+  const { contenders, operations, rounds, unit = "ns", warmUp = Math.min(3, Math.ceil(rounds / 3)) } = case_
+  const costs = new Map(contenders.map(({ name }) => [name, [] as Array<number>]))
   const collected = new Map(contenders.map(({ name }) => [name, 0]))
   const collector = case_.countsGarbageCollection === true ? new CollectorWatch() : undefined
-  for (let round = -WARM_UP_ROUNDS; round < rounds; round++) {
+  for (let round = -warmUp; round < rounds; round++) {
     for (let turn = 0; turn < contenders.length; turn++) {
-      const contender = contenders[(turn + round + WARM_UP_ROUNDS) % contenders.length]!
+      const contender = contenders[(turn + round + warmUp) % contenders.length]!
       collectGarbage()
       await collector?.millis()
-      const elapsed = await contender.run(operations)
+      const answer = await contender.run(operations)
       const collecting = (await collector?.millis()) ?? 0
       if (round < 0) continue
-      times.get(contender.name)!.push((elapsed * 1e6) / operations)
+      costs.get(contender.name)!.push((answer * ANSWERS[unit]) / operations)
       collected.set(contender.name, collected.get(contender.name)! + (collecting * 1e6) / (operations * rounds))
     }
   }
   collector?.stop()
-  return summarise(case_, times, collector === undefined ? undefined : collected)
+  return summarise(case_, costs, collector === undefined ? undefined : collected)
 }
 
 const summarise = (
   case_: Case,
-  times: ReadonlyMap<string, ReadonlyArray<number>>,
+  costs: ReadonlyMap<string, ReadonlyArray<number>>,
   collected: ReadonlyMap<string, number> | undefined
 ): CaseResult => {
-  const { comparisons, contenders, method, name, operations, overhead, rounds, title } = case_
-  const timesOf = (name: string): ReadonlyArray<number> => {
-    const found = times.get(name)
+  const { comparisons, contenders, method, name, operations, overhead, rounds, title, unit = "ns" } = case_
+  const costsOf = (name: string): ReadonlyArray<number> => {
+    const found = costs.get(name)
     if (found === undefined) throw new Error(`The case "${case_.name}" has no contender "${name}"`)
     return found
   }
   const netOf = (name: string): ReadonlyArray<number> | undefined => {
     if (overhead === undefined || name === overhead) return undefined
-    const own = timesOf(overhead)
-    return timesOf(name).map((time, round) => time - own[round]!)
+    const own = costsOf(overhead)
+    return costsOf(name).map((cost, round) => cost - own[round]!)
   }
+  const ratiosOf = ({ against, name }: { readonly name: string; readonly against: string }): ReadonlyArray<number> =>
+    ratios(costsOf(against), costsOf(name))
   return {
     name,
     title,
@@ -110,29 +134,37 @@ const summarise = (
     operations,
     rounds,
     overhead,
+    unit,
     contenders: contenders.map(({ name }) => ({
       name,
-      time: spreadOf(timesOf(name)),
+      cost: spreadOf(costsOf(name)),
       net: optionalSpread(netOf(name)),
       collecting: collected?.get(name)
     })),
     comparisons: comparisons.map((comparison) => {
-      const ratio = spreadOf(ratios(timesOf(comparison.against), timesOf(comparison.name)))
-      const net = netOf(comparison.name)
+      const { relativeTo } = comparison
+      const ratio = spreadOf(
+        relativeTo === undefined ? ratiosOf(comparison) : ratios(ratiosOf(comparison), ratiosOf(relativeTo))
+      )
+      const net = relativeTo === undefined ? netOf(comparison.name) : undefined
       const netRatio = net === undefined ? undefined : optionalSpread(ratios(netOf(comparison.against)!, net))
-      const worst = Math.min(ratio.median, netRatio?.median ?? Infinity)
+      const { median } = lessFavourable(ratio, netRatio)
       return {
         ...comparison,
         ratio,
         netRatio,
-        isMet: comparison.goal === undefined ? undefined : worst >= comparison.goal
+        isMet: comparison.goal === undefined ? undefined : median >= comparison.goal
       }
     })
   }
 }
 
+/** By which of its two ratios a comparison is judged. */
+export const lessFavourable = (ratio: Spread, netRatio: Spread | undefined): Spread =>
+  netRatio !== undefined && netRatio.median < ratio.median ? netRatio : ratio
+
 const ratios = (of: ReadonlyArray<number>, to: ReadonlyArray<number>): ReadonlyArray<number> =>
-  of.map((time, round) => time / to[round]!)
+  of.map((cost, round) => cost / to[round]!)
 
 const optionalSpread = (samples: ReadonlyArray<number> | undefined): Spread | undefined =>
   samples === undefined ? undefined : spreadOf(samples)
@@ -169,4 +201,4 @@ const gc = runInNewContext("gc") as (options: { readonly type: "minor" }) => voi
  * So that nobody pays for what the contender before has left lying about. A full collection would throw away optimized
  * code as well: every round would then measure the compiler.
  */
-const collectGarbage = (): void => gc({ type: "minor" })
+export const collectGarbage = (): void => gc({ type: "minor" })

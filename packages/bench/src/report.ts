@@ -1,6 +1,8 @@
 /** The results as tables, for a terminal and for the documentation. */
+import { againstWhat, atLeast, type Goal, goalsOf, wordingOf } from "./goals.ts"
 import type { CaseResult, ComparisonResult } from "./harness.ts"
 import type { Machine, Versions } from "./machine.ts"
+import { draw, plots } from "./plots.ts"
 import type { Spread } from "./statistics.ts"
 
 export interface Results {
@@ -13,80 +15,112 @@ export interface Results {
 
 type Row = ReadonlyArray<string>
 
-export const timesTable = ({ contenders }: CaseResult): string => {
+/** The results as a file of their own, to be read again. */
+export const figuresOf = (results: Results): string => `${JSON.stringify(results, undefined, 2)}\n`
+
+/** All files of the documentation, by their names; fails if the results lack what one of them tells. */
+export const pagesOf = async (results: Results): Promise<ReadonlyArray<readonly [file: string, text: string]>> => [
+  ...(await Promise.all(plots.map(async (plot) => [plot.file, await draw(plot, results.cases)] as const))),
+  ["README.md", document(results)],
+  ["results.json", figuresOf(results)]
+]
+
+export const costsTable = ({ contenders, operations, overhead, unit }: CaseResult): string => {
+  // What is weighed once has none.
+  const hasSpread = contenders.some(({ cost }) => cost.samples > 1)
   const hasNet = contenders.some(({ net }) => net !== undefined)
   const hasCollecting = contenders.some(({ collecting }) => collecting !== undefined)
   return table(
     [
       "",
-      "ns per operation",
-      "quartiles",
-      "min",
-      ...(hasNet ? ["net of the loop"] : []),
+      operations === 1 ? unit : `${unit} per operation`,
+      ...(hasSpread ? ["quartiles", "min"] : []),
+      ...(hasNet ? [`net of ${overhead}`] : []),
       ...(hasCollecting ? ["garbage collection, mean"] : [])
     ],
-    contenders.map(({ collecting, name, net, time }) => [
+    contenders.map(({ collecting, cost, name, net }) => [
       name,
-      nanos(time.median),
-      `${nanos(time.p25)} … ${nanos(time.p75)}`,
-      nanos(time.min),
-      ...(hasNet ? [net === undefined ? "" : nanos(net.median)] : []),
-      ...(hasCollecting ? [collecting === undefined ? "" : nanos(collecting)] : [])
+      whole(cost.median),
+      ...(hasSpread ? [`${whole(cost.p25)} … ${whole(cost.p75)}`, whole(cost.min)] : []),
+      ...(hasNet ? [net === undefined ? "" : whole(net.median)] : []),
+      ...(hasCollecting ? [collecting === undefined ? "" : whole(collecting)] : [])
     ])
   )
 }
 
 export const ratiosTable = (cases: ReadonlyArray<CaseResult>): string =>
   table(
-    ["case", "", "times as fast as", "ratio", "quartiles", "net of the loop", "goal", ""],
+    ["case", "", "times as fast or small as", "ratio", "quartiles", "net", "goal", ""],
     cases.flatMap(({ comparisons, title }) =>
       comparisons.map((comparison) => [
         title,
         comparison.name,
-        comparison.against,
-        times(comparison.ratio.median),
+        againstWhat(comparison),
+        atLeast(comparison.ratio.median),
         quartiles(comparison.ratio),
-        comparison.netRatio === undefined ? "" : times(comparison.netRatio.median),
+        comparison.netRatio === undefined ? "" : atLeast(comparison.netRatio.median),
         comparison.goal === undefined ? "" : `≥ ${Number(comparison.goal.toFixed(2))}`,
         verdict(comparison)
       ])
     )
   )
 
+const goalsTable = (goals: ReadonlyArray<Goal>): string =>
+  table(
+    ["case", "", "against", "goal", "measured", "quartiles", "", "why not"],
+    goals.map((goal) => {
+      const { against, because = "", isMet, name, title } = goal
+      const { goal: bound, measured, quartiles } = wordingOf(goal)
+      return [title, name, against, bound, measured, quartiles, verdict(goal), isMet ? "" : because]
+    })
+  )
+
 export const document = (results: Results): string => {
   const { cases, command, date, machine, versions } = results
+  const goals = goalsOf(cases)
   return `# Benchmarks
 
 Written by \`${command}\`; all figures are in [results.json](./results.json). Measured ${date.slice(0, 10)} on ${machine.cpu},
 ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.platform}; Node ${versions.node}, effect ${versions.effect}, effect-pools ${versions["effect-pools"]}.
 
 All contenders of a case run in one process and take turns: each round runs every one of them once, in an order that
-moves on from round to round, with a garbage collection before each. Times are medians over the rounds. A ratio is taken
-within each round, then the median over the rounds; it says how many times as fast the first one is, so a ratio to a floor
-is below 1. *Net of the loop* is with the time of an empty loop subtracted, measured in the same round. Goals are judged
-by the less favourable of the two. Compare ratios, not times: the times are this machine's, with whatever else it did.
+moves on from round to round, with a garbage collection before each. Figures are medians over the rounds. A ratio is taken
+within each round, then the median over the rounds; it says how many times as fast the first one is, or how many times as
+small what it keeps in memory, so a ratio to a floor is below 1. *Net* is with the cost of measuring itself subtracted, that
+of an empty loop, say, measured in the same round. Goals are judged by the less favourable of the two. Compare ratios, not
+times: the times are this machine's, with whatever else it did.
+
+## Goals
+
+${goals.filter(({ isMet }) => isMet).length} of ${goals.length} are met. *Measured* is in the words of the goal: how many times as fast, or how many times what the other
+one costs.
+
+${goalsTable(goals)}
+
+${plots.map(({ file, title }) => `![${title}](./${file})`).join("\n\n")}
 
 ## Ratios
 
 ${ratiosTable(cases)}
 
-## Times
+## Figures
 
-${cases.map((result) => `### ${result.title}\n\n${result.method} ${effort(result)}\n\n${timesTable(result)}`).join("\n\n")}
+${cases.map(section).join("\n\n")}
 `
 }
 
-const effort = ({ operations, rounds }: CaseResult): string =>
-  `${rounds} rounds of ${operations.toLocaleString("en")} operations.`
+const section = (result: CaseResult): string => {
+  const { method, operations, rounds, title } = result
+  const effort = `${rounds} rounds of ${operations === 1 ? "one operation" : `${whole(operations)} operations`}.`
+  return `### ${title}\n\n${method}${rounds === 1 ? "" : ` ${effort}`}\n\n${costsTable(result)}`
+}
 
-const verdict = ({ isMet }: ComparisonResult): string => (isMet === undefined ? "" : isMet ? "met" : "**not met**")
+const verdict = ({ isMet }: Pick<ComparisonResult, "isMet">): string =>
+  isMet === undefined ? "" : isMet ? "met" : "**not met**"
 
-const nanos = (value: number): string => Math.round(value).toLocaleString("en")
+const whole = (value: number): string => Math.round(value).toLocaleString("en")
 
-const quartiles = (spread: Spread): string => `${times(spread.p25)} … ${times(spread.p75)}`
-
-/** Rounded down, so that a goal just missed does not look met. */
-const times = (ratio: number): string => (Math.floor(ratio * 100) / 100).toFixed(2)
+const quartiles = (spread: Spread): string => `${atLeast(spread.p25)} … ${atLeast(spread.p75)}`
 
 /** A table that reads well as text and is Markdown too. */
 const table = (head: Row, rows: ReadonlyArray<Row>): string => {

@@ -7,17 +7,21 @@ export interface Effort {
 }
 
 export interface Settings extends Effort {
-  /** Where to write the results; `undefined` means into the documentation. */
+  /** Where to write the results, instead of into the documentation. */
   readonly json: string | undefined
   /** Only the groups whose names contain this or, if there are none, the cases whose names do. */
   readonly only: string | undefined
-  /** Compares the leases of connections with what is recorded, and writes nothing. */
+  /** Compares the leases of connections with what is recorded. */
   readonly isCheck: boolean
+  /** Whether the results become the documentation: those of all cases, measured with full effort. */
+  readonly isWritten: boolean
 }
 
 export const USAGE = `pnpm bench [--quick] [--check] [--json FILE] [--only NAME]
 
-  --quick      about a minute, with a wider spread; leaves docs/benchmarks as it is
+               without options: some ten minutes; writes docs/benchmarks
+  --quick      about a minute: few rounds, so a wider spread; imports and memory once; no 10,000 fibers at a
+               semaphore; leaves docs/benchmarks as it is
   --check      half a minute: fails if leases of connections are much slower, against Effect's own pool, than what
                docs/benchmarks says; leaves it as it is
   --json FILE  write the results to FILE instead of docs/benchmarks
@@ -25,7 +29,7 @@ export const USAGE = `pnpm bench [--quick] [--check] [--json FILE] [--only NAME]
                docs/benchmarks as it is
 `
 
-/** `undefined` if the program was asked for its usage. */
+/** `undefined` if the program was asked for its usage. Throws if it was asked for what there is not. */
 export const parseSettings = (args: ReadonlyArray<string>): Settings | undefined => {
   const { values } = parseArgs({
     // pnpm passes on the -- that ends its own options.
@@ -38,6 +42,9 @@ export const parseSettings = (args: ReadonlyArray<string>): Settings | undefined
       help: { type: "boolean", short: "h", default: false }
     }
   })
-  if (values.help) return undefined
-  return { isQuick: values.quick || values.check, json: values.json, only: values.only, isCheck: values.check }
+  const { check, help, json, only, quick } = values
+  if (help) return undefined
+  if (check && only !== undefined) throw new Error("--check always measures the same: it takes no --only")
+  const isQuick = quick || check
+  return { isQuick, json, only, isCheck: check, isWritten: !isQuick && json === undefined && only === undefined }
 }

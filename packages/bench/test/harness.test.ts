@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { type Case, measure } from "../src/harness.ts"
-import { regressionsOf } from "../src/regressions.ts"
+import { recordedIn, regressionsOf } from "../src/regressions.ts"
 import { spreadOf } from "../src/statistics.ts"
 
 const makeCase = (took: Record<string, number>, more?: Partial<Case>) => {
@@ -28,8 +28,14 @@ describe("measure", () => {
   it("lets the contenders take turns, each of them first in turn", async () => {
     const { case_, ran } = makeCase({ a: 1, b: 2, c: 3 })
     await measure(case_)
-    // Three rounds to warm up, three that count.
-    expect(ran.join("")).toBe("abcbcacababcbcacab")
+    // One round to warm up, three that count.
+    expect(ran.join("")).toBe("abcbcacababc")
+  })
+
+  it("warms up for as many rounds as the case says", async () => {
+    const { case_, ran } = makeCase({ a: 1, b: 2 }, { warmUp: 0 })
+    const { contenders } = await measure(case_)
+    expect([ran.join(""), contenders[0]!.cost.samples]).toEqual(["abbaab", 3])
   })
 
   it("says how many times as fast one is as the other, with and without the overhead", async () => {
@@ -39,6 +45,27 @@ describe("measure", () => {
     )
     const [comparison] = (await measure(case_)).comparisons
     expect(comparison).toMatchObject({ ratio: { median: 2.5 }, netRatio: { median: 4 } })
+  })
+
+  it("counts bytes as they are, and time in nanoseconds", async () => {
+    const costOf = async (unit?: "bytes") => {
+      const { contenders } = await measure(makeCase({ a: 3 }, { operations: 2, unit }).case_)
+      return contenders[0]!.cost.median
+    }
+    expect([await costOf("bytes"), await costOf()]).toEqual([1.5, 1.5e6])
+  })
+
+  it("says how much more of a difference there is than between two others", async () => {
+    const relativeTo = { name: "many, bare", against: "few, bare" }
+    const comparisons = [
+      { name: "many", against: "few", goal: 0.8 },
+      { name: "many", against: "few", relativeTo, goal: 0.8 }
+    ]
+    const { case_ } = makeCase({ few: 10, many: 20, "few, bare": 5, "many, bare": 8 }, { comparisons })
+    expect((await measure(case_)).comparisons).toMatchObject([
+      { ratio: { median: 0.5 }, isMet: false },
+      { ratio: { median: 0.8 }, isMet: true }
+    ])
   })
 
   it("judges a goal by the less favourable figure", async () => {
@@ -66,9 +93,17 @@ describe("regressions", () => {
   it("are ratios that have fallen far below what is recorded", async () => {
     const recorded = [await measured("a", 2), await measured("b", 2)]
     const now = [await measured("a", 1.3), await measured("b", 1.1), await measured("c", 0.1)]
-    expect(regressionsOf(now, recorded, () => false)).toEqual([])
-    expect(regressionsOf(now, recorded, (against) => against === "theirs")).toEqual([
-      { title: "case", name: "ours", against: "theirs", recorded: 2, now: 1.1 }
-    ])
+    expect(regressionsOf(now, recorded, () => false)).toEqual({ compared: 0, regressions: [] })
+    expect(regressionsOf(now, recorded, (against) => against === "theirs")).toEqual({
+      compared: 2,
+      regressions: [{ title: "case", name: "ours", against: "theirs", recorded: 2, now: 1.1 }]
+    })
+  })
+
+  it("cannot be told from a record that is damaged", () => {
+    for (const text of ["", "{", "[]", "null", '{"cases":[{}]}']) {
+      expect(() => recordedIn(text)).toThrow("What is recorded cannot be read")
+    }
+    expect(recordedIn('{"cases":[]}')).toEqual([])
   })
 })

@@ -34,7 +34,7 @@ export const makeInstances = Effect.fnUntraced(function* ({
       "One fiber, Effect.whileLoop, `create` is an Effect.sync, without and with a finalizer; the effect is built once." +
       " A pool builds and destroys in fibers of its own, which time out and which no caller can interrupt.",
     operations: isQuick ? 5000 : 10_000,
-    rounds: isQuick ? 21 : 101,
+    rounds: isQuick ? 11 : 101,
     overhead: "empty loop",
     contenders: [
       inOneFiber("empty loop", () => body),
@@ -53,7 +53,7 @@ export const makeInstances = Effect.fnUntraced(function* ({
     title: `${callers} callers at once, each of whose instances takes ${building} ms to build`,
     method: "The time for all of them, divided by their number. A pool builds them beside one another.",
     operations: callers,
-    rounds: isQuick ? 11 : 31,
+    rounds: isQuick ? 3 : 31,
     contenders: [
       atOnce("one after the other", 1, slow),
       atOnce("bare factory, at once", callers, slow),

@@ -48,14 +48,14 @@ export const makeResourceCases = Effect.fnUntraced(function* ({
       "One fiber, Effect.whileLoop; the effect is built once. A resource that is allocated, and a connection of a key's pool," +
       " against a connection pool of ten idle items.",
     operations: isQuick ? 20_000 : 100_000,
-    rounds: isQuick ? 21 : 101,
+    rounds: isQuick ? 11 : 101,
     overhead: "empty loop",
     contenders: [
       inOneFiber("empty loop", () => body),
       ...Object.entries(uses).map(([name, use]) => inOneFiber(name, () => use))
     ],
     comparisons: [
-      { name: "Resource.use", against: "ConnectionPool.use", goal: 0.83 },
+      { name: "Resource.use", against: "ConnectionPool.use", goal: 1 / 1.2 },
       { name: "ConnectionPoolMap.use", against: "ConnectionPool.use" }
     ]
   }
@@ -70,7 +70,7 @@ export const makeResourceCases = Effect.fnUntraced(function* ({
       "One fiber, Effect.whileLoop. All resources in turns, so that each use releases the one that has been idle for" +
       " longest; allocating and releasing do nothing.",
     operations: isQuick ? 10_000 : 20_000,
-    rounds: isQuick ? 11 : 51,
+    rounds: isQuick ? 3 : 51,
     overhead: "empty loop",
     contenders: [
       inOneFiber("empty loop", () => body),

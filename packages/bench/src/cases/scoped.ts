@@ -19,7 +19,7 @@ export const makeScoped = Effect.fnUntraced(function* ({ isQuick }: Effort) {
     title: "get in a scope, uncontended",
     method: "One fiber, Effect.whileLoop, 10 idle items, Effect.scoped around get, built once.",
     operations: isQuick ? 20_000 : 40_000,
-    rounds: isQuick ? 41 : 151,
+    rounds: isQuick ? 21 : 151,
     overhead: "empty loop",
     contenders: [
       inOneFiber("empty loop", () => done),
@@ -28,7 +28,7 @@ export const makeScoped = Effect.fnUntraced(function* ({ isQuick }: Effort) {
       inOneFiber("ConnectionPool.get", () => scopedOurs)
     ],
     comparisons: [
-      { name: "ConnectionPool.get", against: "Pool.get" },
+      { name: "ConnectionPool.get", against: "Pool.get", goal: 1.2 },
       { name: "ConnectionPool.get", against: "empty scope" }
     ]
   }

@@ -22,12 +22,12 @@ export const makeUncontended = Effect.fnUntraced(function* ({ isQuick }: Effort)
   }
   const common = {
     operations: isQuick ? 20_000 : 40_000,
-    rounds: isQuick ? 41 : 151,
+    rounds: isQuick ? 21 : 151,
     overhead: "empty loop",
     comparisons: [
       { name: "ConnectionPool.use", against: "Pool.use", goal: 1.7 },
-      { name: "ConnectionPool.use", against: "floor" },
-      { name: "ConnectionPool.use", against: "floor, no inner suspend" }
+      { name: "ConnectionPool.use", against: "floor", goal: 1 / 1.35 },
+      { name: "ConnectionPool.use", against: "floor, no inner suspend", goal: 1 / 1.35 }
     ]
   }
   const emptyLoop = inOneFiber("empty loop", () => body)
