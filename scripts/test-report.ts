@@ -5,8 +5,15 @@ export interface Report {
   readonly success: boolean
   /** By file. */
   readonly testResults: ReadonlyArray<{
+    readonly name: string
     readonly status: string
-    readonly assertionResults: ReadonlyArray<{ readonly status: string }>
+    /** What kept the file from being loaded; empty otherwise. */
+    readonly message: string
+    readonly assertionResults: ReadonlyArray<{
+      readonly status: string
+      readonly fullName: string
+      readonly failureMessages: ReadonlyArray<string>
+    }>
   }>
   /** Added by `test.ts`, if the type tests ran. */
   readonly typesPassed?: boolean
@@ -28,3 +35,15 @@ export const totals = ({ numFailedTests, numPassedTests, success, testResults, t
   // Whatever it was.
   return { passed: numPassedTests, failed: success ? failed : Math.max(1, failed) }
 }
+
+/** What failed, and why: by test, and by file where no test is to blame. */
+export const failures = ({ testResults }: Report): ReadonlyArray<{ readonly what: string; readonly why: string }> =>
+  testResults.flatMap(({ assertionResults, message, name, status }) => {
+    const failed = assertionResults.filter((test) => test.status === "failed")
+    return status === "failed" && failed.length === 0
+      ? [{ what: name, why: message }]
+      : failed.map(({ failureMessages, fullName }) => ({
+          what: `${name}: ${fullName}`,
+          why: failureMessages.join("\n")
+        }))
+  })
