@@ -2,7 +2,8 @@ import { ConnectionPool, ConnectionPoolMap } from "@effect-pools/connection"
 import { Budget } from "@effect-pools/core"
 import { Resource, ResourcePool } from "@effect-pools/resource"
 import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
 import type { Case, Contender } from "../harness.ts"
 import { inOneFiber } from "../loops.ts"
 import { makeOurs } from "../pools.ts"
@@ -23,10 +24,27 @@ const makeResources = (count: number, budget?: Budget.Budget) =>
   )
 
 /** They take turns: with more of them than places, each use releases another and allocates this one. */
-const inTurns = (name: string, resources: ReadonlyArray<Resource.Resource<object>>): Contender => {
-  const uses = resources.map((resource) => Resource.use(resource, useBody))
+const inTurns = (name: string, uses: ReadonlyArray<Effect.Effect<unknown, unknown>>): Contender => {
   let turn = 0
   return inOneFiber(name, () => uses[turn++ % uses.length]!)
+}
+
+const usesOf = (resources: ReadonlyArray<Resource.Resource<object>>) =>
+  resources.map((resource) => Resource.use(resource, useBody))
+
+/** The least that it takes: nothing but a scope for each that has a place, closed when its place is needed. */
+const bareUses = (count: number): ReadonlyArray<Effect.Effect<unknown>> => {
+  const owners = Array.from({ length: count }, () => ({ scope: undefined as Scope.Closeable | undefined }))
+  return owners.map((owner, i) => {
+    const previous = owners[(i + count - PLACES) % count]!
+    return Effect.suspend(() => {
+      const { scope } = previous
+      previous.scope = undefined
+      owner.scope = Scope.makeUnsafe()
+      const use = Effect.flatMap(Scope.provide(Effect.acquireRelease(allocate, release), owner.scope), useBody)
+      return scope === undefined ? use : Effect.andThen(Scope.close(scope, Exit.void), use)
+    })
+  })
 }
 
 /** A resource that is allocated, against a connection; and what it costs when others need its place. */
@@ -62,26 +80,34 @@ export const makeResourceCases = Effect.fnUntraced(function* ({
   const bare = Effect.scoped(Effect.flatMap(Effect.acquireRelease(allocate, release), useBody))
   const few = `${2 * PLACES} resources`
   const many = `${100 * PLACES} resources`
+  const floorOf = (resources: string) => `floor of ${resources}`
+  const growth = { name: many, against: few }
+  const floorGrowth = { name: floorOf(many), against: floorOf(few) }
   const budget = yield* Budget.make({ max: PLACES })
   const evictions: Case = {
     name: "resource-eviction",
     title: `use of a resource that has no place yet, of which there are ${PLACES}`,
     method:
       "One fiber, Effect.whileLoop. All resources in turns, so that each use releases the one that has been idle for" +
-      " longest; allocating and releasing do nothing.",
+      " longest; allocating and releasing do nothing. The floors have a scope for each that has a place, and nothing else:" +
+      " what the memory takes for so many things that are each needed rarely.",
     operations: isQuick ? 10_000 : 20_000,
     rounds: isQuick ? 3 : 51,
     overhead: "empty loop",
     contenders: [
       inOneFiber("empty loop", () => body),
       inOneFiber("acquireRelease in a scope", () => bare),
-      inTurns(few, yield* makeResources(2 * PLACES)),
-      inTurns(many, yield* makeResources(100 * PLACES)),
-      inTurns(`${few}, under a budget`, yield* makeResources(2 * PLACES, budget))
+      inTurns(floorOf(few), bareUses(2 * PLACES)),
+      inTurns(floorOf(many), bareUses(100 * PLACES)),
+      inTurns(few, usesOf(yield* makeResources(2 * PLACES))),
+      inTurns(many, usesOf(yield* makeResources(100 * PLACES))),
+      inTurns(`${few}, under a budget`, usesOf(yield* makeResources(2 * PLACES, budget)))
     ],
     comparisons: [
       { name: few, against: "acquireRelease in a scope" },
-      { name: many, against: few, goal: 0.8 },
+      growth,
+      floorGrowth,
+      { ...growth, relativeTo: floorGrowth, goal: 0.8 },
       { name: `${few}, under a budget`, against: few }
     ]
   }
