@@ -44,8 +44,8 @@ export const groups: Record<string, MakeCases> = {
   memory: makeMemory
 }
 
-/** What every pool stands on, and what can be said of in half a minute. */
-const checked = ["uncontended", "scoped", "contended"]
+/** What every pool stands on, and of which something can be said in half a minute. */
+const checked = ["uncontended", "scoped", "contended", "crowds", "memory"]
 
 /** The groups to be measured, and which of their cases. */
 export const select = ({ isCheck, only }: Settings): readonly [ReadonlyArray<MakeCases>, (name: string) => boolean] => {

@@ -37,6 +37,11 @@ export interface Comparison {
   readonly relativeTo?: { readonly name: string; readonly against: string } | undefined
   /** As a bound on the cost of `against` divided by that of `name`. */
   readonly goal?: number | undefined
+  /**
+   * How much of the recorded ratio must be left for `--check` to be content: machines differ, and what else they do. Not
+   * checked without one. Not for what is relative to two others.
+   */
+  readonly margin?: number | undefined
   /** Why the goal is out of reach, if it is: in Markdown, with a link to what shows it, as seen from the results. */
   readonly because?: string | undefined
 }

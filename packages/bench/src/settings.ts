@@ -22,8 +22,8 @@ export const USAGE = `pnpm bench [--quick] [--check] [--json FILE] [--only NAME]
                without options: some ten minutes; writes docs/benchmarks
   --quick      about a minute: few rounds, so a wider spread; imports and memory once; no 10,000 fibers at a
                semaphore; leaves docs/benchmarks as it is
-  --check      half a minute: fails if leases of connections are much slower, against Effect's own pool, than what
-               docs/benchmarks says; leaves it as it is
+  --check      half a minute: fails if leases of connections take much more time or memory, against others' and as their
+               number grows, than what docs/benchmarks says; leaves it as it is
   --json FILE  write the results to FILE instead of docs/benchmarks
   --only NAME  only the groups whose names contain NAME or, if there are none, the cases whose names do; leaves
                docs/benchmarks as it is
@@ -45,6 +45,7 @@ export const parseSettings = (args: ReadonlyArray<string>): Settings | undefined
   const { check, help, json, only, quick } = values
   if (help) return undefined
   if (check && only !== undefined) throw new Error("--check always measures the same: it takes no --only")
+  if (only === "" || json === "") throw new Error("--only and --json need a name")
   const isQuick = quick || check
   return { isQuick, json, only, isCheck: check, isWritten: !isQuick && json === undefined && only === undefined }
 }

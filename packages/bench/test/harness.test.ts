@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { type Case, measure } from "../src/harness.ts"
-import { recordedIn, regressionsOf } from "../src/regressions.ts"
+import { checkedPart, recordedIn, regressionsOf } from "../src/regressions.ts"
 import { spreadOf } from "../src/statistics.ts"
 
 const makeCase = (took: Record<string, number>, more?: Partial<Case>) => {
@@ -85,19 +85,50 @@ describe("spreadOf", () => {
 })
 
 describe("regressions", () => {
-  const measured = (name: string, ratio: number) =>
-    measure(
-      makeCase({ ours: 10, theirs: 10 * ratio }, { name, comparisons: [{ name: "ours", against: "theirs" }] }).case_
-    )
+  /** What we cost round by round, where others cost 20. */
+  const measured = (name: string, costs: ReadonlyArray<number>, margin?: number, unit?: "bytes") => {
+    let round = 0
+    const ours = { name: "ours", run: () => Promise.resolve(costs[round++]!) }
+    const { case_ } = makeCase({ theirs: 20 }, { name, unit, rounds: costs.length, warmUp: 0 })
+    const comparisons = [{ name: "ours", against: "theirs", margin }]
+    return measure({ ...case_, contenders: [ours, ...case_.contenders], comparisons })
+  }
 
-  it("are ratios that have fallen far below what is recorded", async () => {
-    const recorded = [await measured("a", 2), await measured("b", 2)]
-    const now = [await measured("a", 1.3), await measured("b", 1.1), await measured("c", 0.1)]
-    expect(regressionsOf(now, recorded, () => false)).toEqual({ compared: 0, regressions: [] })
-    expect(regressionsOf(now, recorded, (against) => against === "theirs")).toEqual({
+  it("are ratios that have fallen below their margin of what is recorded", async () => {
+    const recorded = [await measured("a", [10], 0.6), await measured("b", [10], 0.6), await measured("d", [10])]
+    const now = [
+      await measured("a", [16], 0.6),
+      await measured("b", [20], 0.6),
+      await measured("c", [200], 0.6),
+      await measured("d", [200])
+    ]
+    expect(regressionsOf(now, recorded)).toEqual({
       compared: 2,
-      regressions: [{ title: "case", name: "ours", against: "theirs", recorded: 2, now: 1.1 }]
+      regressions: [{ title: "case", name: "ours", against: "theirs", recorded: 2, bound: 1.2, now: 1 }]
     })
+  })
+
+  it("of times are those of the fastest rounds too", async () => {
+    const isRegression = async (unit: "bytes" | undefined, ...costs: ReadonlyArray<number>) => {
+      const recorded = [await measured("a", [10, 10, 10], 0.6, unit)]
+      return regressionsOf([await measured("a", costs, 0.6, unit)], recorded).regressions.length > 0
+    }
+    expect(await isRegression(undefined, 20, 20, 10)).toBe(false)
+    expect(await isRegression(undefined, 10, 10, 20)).toBe(false)
+    expect(await isRegression(undefined, 20, 20, 20)).toBe(true)
+    expect(await isRegression("bytes", 20, 20, 10)).toBe(true)
+  })
+
+  it("are looked for with nothing but what they are seen by", () => {
+    const comparisons = [
+      { name: "a", against: "b", margin: 0.5 },
+      { name: "a", against: "c" }
+    ]
+    const { case_ } = makeCase({ loop: 1, a: 1, b: 1, c: 1 }, { overhead: "loop", comparisons })
+    const part = checkedPart(case_)!
+    expect(part.contenders.map(({ name }) => name)).toEqual(["a", "b"])
+    expect([part.comparisons, part.overhead]).toEqual([[comparisons[0]], undefined])
+    expect(checkedPart({ ...case_, comparisons: [comparisons[1]!] })).toBeUndefined()
   })
 
   it("cannot be told from a record that is damaged", () => {

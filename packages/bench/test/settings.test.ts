@@ -12,6 +12,7 @@ describe("settings", () => {
   it("refuse what there is not, and what has no meaning together", () => {
     for (const args of [["--fast"], ["memory"], ["--only"]])
       expect(() => parseSettings(args)).toThrow(/option|argument/i)
+    for (const name of ["--only", "--json"]) expect(() => parseSettings([name, ""])).toThrow("need a name")
     expect(() => parseSettings(["--check", "--only", "memory"])).toThrow("it takes no --only")
   })
 })

@@ -46,10 +46,10 @@ export const makeContended = Effect.fnUntraced(function* ({ isQuick }: Effort) {
         inManyFibers("ConnectionPool.use", fibers, () => useOurs)
       ],
       comparisons: [
-        { name: "ConnectionPool.use", against: "Pool.use", goal, because },
+        { name: "ConnectionPool.use", against: "Pool.use", goal, because, margin: 0.6 },
         { name: "ConnectionPool.use", against: floorOfAll, goal: 1 / 1.6, because },
         { name: "ConnectionPool.use", against: floorOfTen },
-        { name: "ConnectionPool.use", against: "bare queue" },
+        { name: "ConnectionPool.use", against: "bare queue", margin: 0.65 },
         { name: "bare queue", against: "Pool.use" },
         { name: "bare queue", against: floorOfAll }
       ]
@@ -63,7 +63,7 @@ export const makeContended = Effect.fnUntraced(function* ({ isQuick }: Effort) {
       `As before, with ConnectionPool.use alone: what a lease costs when there are many fibers, against what it costs` +
       " when there are few.",
     contenders: Array.from(GOALS.keys(), (fibers) => inManyFibers(withFibers(fibers), fibers, () => useOurs)),
-    comparisons: [{ name: withFibers(10_000), against: withFibers(100), goal: 1 / 2.5 }]
+    comparisons: [{ name: withFibers(10_000), against: withFibers(100), goal: 1 / 2.5, margin: 0.3 }]
   }
   return [...besides, growth]
 })

@@ -190,7 +190,8 @@ export const makeCrowds = ({ isQuick }: Effort): Effect.Effect<ReadonlyArray<Cas
       ...Object.entries(peers).map(([peer, crowd]) => inCrowds(`${many} at once, ${peer}`, many, crowd))
     ],
     comparisons: [
-      oursOf,
+      // A price that grows with their number would leave a tenth of it.
+      { ...oursOf, margin: 0.25 },
       floorOf,
       { ...oursOf, relativeTo: floorOf, goal: 0.6 },
       { name: oursOf.against, against: floorOf.against },

@@ -110,10 +110,10 @@ const waiters = ({ isQuick }: Effort): Case => {
       inOurs(oursScoped, (pool) => Effect.scoped(ConnectionPool.get(pool)))
     ],
     comparisons: [
-      { name: ours, against: effects, goal: 1 },
+      { name: ours, against: effects, goal: 1, margin: 0.8 },
       { name: ours, against: effectsInTime },
       { name: oursForever, against: effects, goal: 1 },
-      { name: oursScoped, against: effectsScoped, goal: 1 }
+      { name: oursScoped, against: effectsScoped, goal: 1, margin: 0.8 }
     ]
   }
 }

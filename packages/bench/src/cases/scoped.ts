@@ -28,8 +28,8 @@ export const makeScoped = Effect.fnUntraced(function* ({ isQuick }: Effort) {
       inOneFiber("ConnectionPool.get", () => scopedOurs)
     ],
     comparisons: [
-      { name: "ConnectionPool.get", against: "Pool.get", goal: 1.2 },
-      { name: "ConnectionPool.get", against: "empty scope" }
+      { name: "ConnectionPool.get", against: "Pool.get", goal: 1.2, margin: 0.6 },
+      { name: "ConnectionPool.get", against: "empty scope", margin: 0.6 }
     ]
   }
   return [scoped]

@@ -57,7 +57,7 @@ const makeSizes = Effect.fnUntraced(function* (isQuick: boolean) {
     const full = yield* SharedPool.make({ slots, slotBytes: 8, closeGrace: 0 })
     for (let taken = 0; taken < slots - 1; taken++) SharedPool.claimUnsafe(full)
     // What another thread gives back is not remembered here, and is found by the tree.
-    const other = yield* SharedPool.attach(full.handle, { thread: 1_000_000 })
+    const other = yield* SharedPool.attach(full.handle, { thread: 1_000_000, name: `${full.name}, another thread` })
     contenders.push(
       inPlainCode(`${slots} slots, free`, () => {
         SharedPool.unclaimUnsafe(free, SharedPool.claimUnsafe(free))
