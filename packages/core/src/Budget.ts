@@ -319,5 +319,7 @@ export const check = (
   if (share === null || !isBudget(share.budget)) {
     return checks.refuse("budget", given, "must be a Budget, or an object with one as `budget`")
   }
-  return share.budget.dealings.check(checks, share, weight)
+  const { dealings } = share.budget as Partial<Budget>
+  if (dealings === undefined) return checks.refuse("budget.dealings", dealings, "must be Budget.dealings")
+  return dealings.check(checks, share, weight)
 }

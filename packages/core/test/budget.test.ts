@@ -546,6 +546,8 @@ describe("a budget", () => {
         [{ budget, minimum: "1" }, "budget.minimum"],
         [{ budget, maximum: 1 }, "budget.maximum"],
         [{ budget: 4 }, "budget"],
+        // As somebody may have built it who did not know of them.
+        [Object.create(budget, { dealings: { value: undefined } }), "budget.dealings"],
         [null, "budget"],
         [4, "budget"]
       ] as const) {
