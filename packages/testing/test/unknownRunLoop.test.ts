@@ -1,6 +1,8 @@
 import { Pool } from "@effect-pools/core"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Logger from "effect/Logger"
+import * as References from "effect/References"
 import type * as Scope from "effect/Scope"
 import { vi } from "vitest"
 import * as Contract from "../src/Contract.ts"
@@ -36,6 +38,20 @@ vi.mock("effect/Scope", async (original) => {
 })
 
 describe("with a run loop that is not known", () => {
+  it.effect("the log of the first pool says so, for those who look for a fault", () =>
+    Effect.gen(function* () {
+      const lines: Array<unknown> = []
+      const logger = Logger.make(({ logLevel, message }) => void lines.push([logLevel, message]))
+      const open = TestPool.make({ make: (id) => id, max: 1 }).pipe(
+        Effect.provideService(Logger.CurrentLoggers, new Set([logger])),
+        Effect.provideService(References.MinimumLogLevel, "Debug")
+      )
+      yield* open
+      yield* open
+      expect(lines).toEqual([["Debug", [expect.stringContaining("leases take longer")]]])
+    })
+  )
+
   it.effect("leases are made of public functions", () =>
     Effect.gen(function* () {
       const pool = yield* TestPool.make({ make: (id) => id, max: 1 })
