@@ -47,15 +47,20 @@ import { type Line, type Resume, Waiter } from "./Waiter.ts"
 export type Lifecycle = "open" | "suspended" | "draining" | "closed"
 
 /**
+ * What an admission has to know of its pool: options that have been checked.
+ *
  * @category options
  * @since 0.1.0
  */
 export interface Settings {
   readonly name: string
+  /** How many items are to be there though nobody needs them. */
   readonly min: number
+  /** How many items there may be at a time: those in use, idle, being made and being ended. */
   readonly max: number
-  /** In milliseconds. */
+  /** How long a lease waits at most, in milliseconds; `Infinity` for as long as it takes. A call can have its own. */
   readonly acquireTimeout: number
+  /** How many leases may wait at a time; the next one fails with `QueueFull`. */
   readonly maxWaiters: number
   /** How many leases may share an item. Default 1. */
   readonly concurrency?: number
@@ -68,6 +73,8 @@ export interface Settings {
 }
 
 /**
+ * What a kind of pool may bring of its own.
+ *
  * @category options
  * @since 0.1.0
  */
@@ -77,6 +84,8 @@ export interface Lines<A> {
 }
 
 /**
+ * The queue, the deadlines, the lifecycle and the counts of one pool.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -229,7 +238,7 @@ export class Admission<A, out E = unknown> {
     this.#watch.changed()
   }
 
-  /** Takes a waiting lease out of the queue because its fiber was interrupted. */
+  /** Takes a waiting lease out of the queue because its fiber was interrupted, or its scope has closed. */
   leave(lease: Lease<A>): void {
     this.#dequeue(lease.waiter!)
     this.#waitEnded(lease, "interrupted")

@@ -160,6 +160,8 @@ class ScopedWait<A> implements Frame {
 }
 
 /**
+ * One run of a {@link Request}: what it waits for, and what it holds.
+ *
  * @category models
  * @since 0.1.0
  */

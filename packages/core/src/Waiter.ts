@@ -37,6 +37,8 @@ export interface Line<A> extends Iterable<Waiter<A>> {
 export type Resume = (effect: Effect.Effect<any, any, any>) => void
 
 /**
+ * The place of a lease in the queue, and among the deadlines.
+ *
  * @category models
  * @since 0.1.0
  */
