@@ -16,7 +16,7 @@ export const makeLeaseFloor = (body: Effect.Effect<void>): Effect.Effect<void> =
 export const makeHandlerFloor = (body: Effect.Effect<void>): Effect.Effect<void> =>
   Effect.suspend(() => Effect.onExitPrimitive(body, nothing))
 
-/** To wait in an array for one of so many turns, to be woken by a microtask, and to hand the turn on: what every pool does. */
+/** To wait in an array for one of so many turns, to be woken by a microtask, and to hand the turn on. */
 export const makeQueueFloor = (turns: number, body: Effect.Effect<void>): Effect.Effect<void> => {
   let waiting: Array<(effect: Effect.Effect<void>) => void> = []
   let next = 0

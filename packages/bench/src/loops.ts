@@ -39,15 +39,25 @@ export const inManyFibers = (name: string, fibers: number, next: () => Effect.Ef
     })
 })
 
-/** As many callers in plain code await `next()` again and again, until they have performed `operations` between them. */
+/**
+ * As many callers in plain code await `next()` again and again, until they have performed `operations` between them. They
+ * stand at a gate before the clock starts, as fibers do.
+ */
 export const inPromises = (name: string, callers: number, next: () => Promise<unknown>): Contender => ({
   name,
   run: async (operations) => {
+    let open = (): void => {}
+    const gate = new Promise<void>((resolve) => {
+      open = resolve
+    })
     const caller = async (): Promise<void> => {
+      await gate
       for (let n = 0; n < operations / callers; n++) await next()
     }
+    const all = Promise.all(Array.from({ length: callers }, caller))
     const start = performance.now()
-    await Promise.all(Array.from({ length: callers }, caller))
+    open()
+    await all
     return performance.now() - start
   }
 })

@@ -317,11 +317,9 @@ const shared: Plot = {
   })
 }
 
-const KIB = 1024
-
 const bundles: Plot = {
   file: "bundles.svg",
-  title: "What a pool adds to a program, in KiB, minified, gzip",
+  title: "What a pool adds to a program, in KB, minified, gzip",
   subtitle: "A service, one use of it and its layer, without effect. The line is the goal for ConnectionPool.",
   left: 120,
   right: 100,
@@ -330,7 +328,7 @@ const bundles: Plot = {
     data: {
       values: resultOf(cases, "bundle-gzip").contenders.flatMap(({ cost, name }) => {
         const [pool, bundler] = name.split(", ")
-        return bundler === undefined ? [] : [{ pool, bundler, size: cost.median / KIB }]
+        return bundler === undefined ? [] : [{ pool, bundler, size: cost.median / 1000 }]
       })
     },
     encoding: {
@@ -340,7 +338,7 @@ const bundles: Plot = {
       {
         mark: "bar",
         encoding: {
-          x: { field: "size", type: "quantitative", axis: { title: "KiB" } },
+          x: { field: "size", type: "quantitative", axis: { title: "KB" } },
           yOffset: { field: "bundler" },
           color: { field: "bundler", scale: { range: [BLUE, GREY] } }
         }

@@ -130,4 +130,4 @@ const table = (head: Row, rows: ReadonlyArray<Row>): string => {
   return [line(head), `|${widths.map((width) => "-".repeat(width + 2)).join("|")}|`, ...rows.map(line)].join("\n")
 }
 
-const isNumber = (cell: string): boolean => /^\d/.test(cell)
+const isNumber = (cell: string): boolean => /^-?[\d.,]+( … -?[\d.,]+)?$/.test(cell)

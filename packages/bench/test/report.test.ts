@@ -56,7 +56,7 @@ const cases = [
     }),
     result(`shared-${count / 100}`, { SharedPool: 20, "lock (Atomics.wait)": 80, messages: 20_000 })
   ]),
-  result("bundle-gzip", { "ConnectionPool, esbuild": 14_000, "15 KiB": 15 * 1024 }, [], "bytes")
+  result("bundle-gzip", { "ConnectionPool, esbuild": 14_000, "15 KB": 15_000 }, [], "bytes")
 ]
 const results: Results = {
   date: "2026-01-01T00:00:00.000Z",
@@ -121,6 +121,13 @@ describe("the document", () => {
     ])
     const some = cases.filter(({ name }) => name !== "bundle-gzip")
     await expect(pagesOf({ ...results, cases: some })).rejects.toThrow('There are no results of the case "bundle-gzip"')
+  })
+
+  it("has figures on the right of their column, and words on the left", () => {
+    const titled = { ...cases[0]!, title: "10,000 callers on a title longer than others" }
+    const text = document({ ...results, cases: [{ ...titled, title: "10 callers" }, titled] })
+    expect(text).toMatch(/^\| 10 callers +\| ConnectionPool\.use \|/m)
+    expect(text).toMatch(/\| +3\.00 \| +3\.00 … 3\.00 \|/)
   })
 
   it("shows every plot", () => {

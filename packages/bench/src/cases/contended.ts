@@ -37,7 +37,8 @@ export const makeContended = Effect.fnUntraced(function* ({ isQuick }: Effort) {
         `${withFibers(fibers)}, made before the clock starts, take turns on ${SIZE} items; ` +
         "the body is Effect.yieldNow. The floors are one Effect.callback resumed from a microtask and one yieldNow, by " +
         `as many fibers at once, and by ${SIZE}, which is how many a pool lets run at a time. The bare queue is a counter and` +
-        " an array of callbacks, with an exit handler that wakes the next: no pool can do with less.",
+        " an array of callbacks, with an exit handler that wakes the next: no pool can do with less that is made of Effect's" +
+        " public functions.",
       contenders: [
         inManyFibers(floorOfAll, fibers, () => floor),
         inManyFibers(floorOfTen, SIZE, () => floor),

@@ -62,7 +62,7 @@ export const makeObserved = Effect.fnUntraced(function* ({ isQuick }: Effort) {
     title: "use, uncontended, watched",
     method:
       "One fiber, Effect.whileLoop, 10 idle items, effect built per call. The listener keeps the latest event, and so do" +
-      " two bare events per lease, in whose making no pool is involved: fewer nanoseconds than theirs are not to be had." +
+      " two bare events per lease, in whose making no pool is involved." +
       " The stream is ConnectionPool.events with a reader that drops what it reads. Metrics are there always, and cost" +
       ` when they are read: all of one pool here, every ${LEASES_PER_READING.toLocaleString("en")} leases, some 3,000 times a second.` +
       " Leak detection notes every call site.",

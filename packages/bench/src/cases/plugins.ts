@@ -14,7 +14,7 @@ export const makePlugins = Effect.fnUntraced(function* ({
   const method =
     "One fiber takes one instance after the other and gives it back unused. Only that is timed, and not how the next is" +
     " prepared meanwhile."
-  const effort = { operations: 50, rounds: isQuick ? 3 : 101 }
+  const effort = { operations: isQuick ? 20 : 50, rounds: isQuick ? 3 : 101 }
 
   const options = { module: sqlite.bytes, imports: sqlite.imports }
   const cold = yield* WasmInstancePool.make(options)

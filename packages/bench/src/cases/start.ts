@@ -6,10 +6,8 @@ import { bundlers, examples, publicPackages, transpile } from "../bundles.ts"
 import type { Case, Contender } from "../harness.ts"
 import type { Effort } from "../settings.ts"
 
-const KIB = 1024
-
-/** What a bundle may weigh: core and connection, in 15 KiB. */
-const BOUND = "15 KiB"
+/** What a bundle may weigh: core and connection. */
+const BOUND = "15 KB"
 
 /** What the packages add to a program before it runs: to its start, and to its size. */
 export const makeStart = Effect.fnUntraced(function* ({ isQuick }: Effort) {
@@ -64,7 +62,7 @@ export const makeStart = Effect.fnUntraced(function* ({ isQuick }: Effort) {
     method: `${method} Compressed at level 9.`,
     contenders: [
       ...bundles.map(({ bytes, name }) => weighing(name, gzipSync(bytes, { level: 9 }).length)),
-      weighing(BOUND, 15 * KIB)
+      weighing(BOUND, 15_000)
     ],
     comparisons: Object.keys(bundlers).map((bundler) => ({
       name: `ConnectionPool, ${bundler}`,
