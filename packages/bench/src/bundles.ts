@@ -1,5 +1,5 @@
 /** What the packages weigh in a bundle, and their modules as they are published. */
-import { globSync, readFileSync } from "node:fs"
+import { accessSync, constants, globSync, mkdirSync, readFileSync } from "node:fs"
 import { basename, dirname, isAbsolute, join } from "node:path"
 import { pathToFileURL } from "node:url"
 import * as esbuild from "esbuild"
@@ -56,6 +56,9 @@ export const publicPackages: ReadonlyArray<string> = globSync("*/package.json", 
 /** JavaScript, a file for each module, beside what the package imports; answers the URL of its entry. */
 export const transpile = async (name: string): Promise<string> => {
   const dir = join(packages, name, "node_modules/.cache/bench")
+  // Rolldown panics where it may not write.
+  mkdirSync(dir, { recursive: true })
+  accessSync(dir, constants.W_OK)
   const { output } = await rolldown.build({
     input: join(packages, name, "src/index.ts"),
     external: (id) => !id.startsWith(".") && !isAbsolute(id) && !id.startsWith("@effect-pools/"),

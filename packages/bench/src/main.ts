@@ -75,7 +75,13 @@ const run = async (settings: Settings): Promise<void> => {
   console.log(`${machine.cpu}, ${machine.cores} cores; Node ${versions.node}, effect ${versions.effect}`)
   const cases = await Effect.runPromise(measureAll(settings))
   if (cases.length === 0) {
-    return fail(`No group and no case is called ${settings.only}. Groups: ${Object.keys(groups).join(", ")}.`)
+    const names = Object.keys(groups)
+    const isGroup = names.some((name) => settings.only === undefined || name.includes(settings.only))
+    return fail(
+      isGroup
+        ? "Nothing was measured."
+        : `No group and no case is called ${settings.only}. Groups: ${names.join(", ")}.`
+    )
   }
   if (cases.some(({ comparisons }) => comparisons.length > 0)) console.log(`\nRatios\n\n${ratiosTable(cases)}`)
   if (settings.isCheck) compare(cases, recorded)
