@@ -1,5 +1,5 @@
 import * as Effect from "effect/Effect"
-import { rmSync } from "node:fs"
+import { existsSync, rmSync } from "node:fs"
 import { chmod, mkdtemp, rm } from "node:fs/promises"
 import { tmpdir, userInfo } from "node:os"
 import { join } from "node:path"
@@ -19,8 +19,8 @@ const start = async () => {
   // For root, the server runs as another user, who must get through to its part of the folder.
   await chmod(folder, 0o711)
   const data = join(folder, "data")
-  // Whoever interrupts the program ends it: then the server is stopped by its package. What makes its files may still be at it.
-  const removeAtExit = () => rmSync(folder, { recursive: true, force: true, maxRetries: 50, retryDelay: 20 })
+  // Whoever interrupts the program ends it: then the server is stopped by its package.
+  const removeAtExit = () => removeNow(folder)
   process.once("exit", removeAtExit)
   const remove = async () => {
     await rm(folder, { recursive: true, force: true })
@@ -64,6 +64,18 @@ const start = async () => {
     await remove()
     const reason = error instanceof Error ? error.message : said.slice(-5).join("")
     throw new Error(`PostgreSQL did not start: ${reason}`, { cause: error })
+  }
+}
+
+/** While others still make and remove files in it, `rmSync` may fail, or say nothing though not all is gone. */
+const removeNow = (folder: string): void => {
+  for (let attempt = 0; attempt < 100 && existsSync(folder); attempt++) {
+    if (attempt > 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10)
+    try {
+      rmSync(folder, { recursive: true, force: true })
+    } catch {
+      // The next attempt may do.
+    }
   }
 }
 
