@@ -50,7 +50,7 @@ const write = async (results: Results, { isWritten, json }: Settings): Promise<v
 
 /** Says what has become worse; the process fails if anything has. */
 const compare = (cases: ReadonlyArray<CaseResult>, recorded: ReadonlyArray<CaseResult>): void => {
-  const { compared, regressions } = regressionsOf(cases, recorded)
+  const { compared, regressions, unrecorded } = regressionsOf(cases, recorded)
   for (const { against, bound, name, now, recorded, title } of regressions) {
     console.log(
       `${title}: ${name} is ${now.toFixed(2)} times as fast or small as ${against}; recorded is ${recorded.toFixed(2)},` +
@@ -59,7 +59,7 @@ const compare = (cases: ReadonlyArray<CaseResult>, recorded: ReadonlyArray<CaseR
   }
   if (compared === 0) fail("Nothing of this is recorded: there is nothing to compare with.")
   else if (regressions.length > 0) fail("\nMuch worse than recorded.")
-  else console.log(`\nNothing is much worse than recorded, in ${compared} comparisons.`)
+  else console.log(`\nNothing is much worse than recorded, in ${compared} comparisons; ${unrecorded} are not recorded.`)
 }
 
 const fail = (reason: string): void => {

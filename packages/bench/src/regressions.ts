@@ -33,8 +33,8 @@ export const checkedPart = (case_: Case): Case | undefined => {
 }
 
 /**
- * The comparisons whose ratio has fallen below their margin of what is recorded, and how many there were to compare. What
- * is not recorded is not compared.
+ * The comparisons whose ratio has fallen below their margin of what is recorded, how many there were to compare, and
+ * how many that are not recorded.
  *
  * Of times, both the median of the ratios and the ratio of the fastest rounds must have fallen: on a busy machine either
  * may do so by itself.
@@ -42,8 +42,9 @@ export const checkedPart = (case_: Case): Case | undefined => {
 export const regressionsOf = (
   cases: ReadonlyArray<CaseResult>,
   recorded: ReadonlyArray<CaseResult>
-): { readonly compared: number; readonly regressions: ReadonlyArray<Regression> } => {
+): { readonly compared: number; readonly unrecorded: number; readonly regressions: ReadonlyArray<Regression> } => {
   let compared = 0
+  let unrecorded = 0
   const before = new Map(
     recorded.flatMap((case_) =>
       case_.comparisons.map((comparison) => [keyOf(case_, comparison), figuresOf(case_, comparison)])
@@ -52,15 +53,19 @@ export const regressionsOf = (
   const regressions = cases.flatMap((case_) =>
     case_.comparisons.flatMap((comparison) => {
       const { against, margin, name } = comparison
+      if (margin === undefined) return []
       const was = before.get(keyOf(case_, comparison))
-      if (was === undefined || margin === undefined) return []
+      if (was === undefined) {
+        unrecorded++
+        return []
+      }
       compared++
       const now = figuresOf(case_, comparison)
       if (now.some((figure, index) => figure >= margin * was[index]!)) return []
       return [{ title: case_.title, name, against, recorded: was[0]!, bound: margin * was[0]!, now: now[0]! }]
     })
   )
-  return { compared, regressions }
+  return { compared, unrecorded, regressions }
 }
 
 const keyOf = ({ name }: CaseResult, comparison: Comparison): string =>

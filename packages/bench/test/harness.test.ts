@@ -104,6 +104,7 @@ describe("regressions", () => {
     ]
     expect(regressionsOf(now, recorded)).toEqual({
       compared: 2,
+      unrecorded: 1,
       regressions: [{ title: "case", name: "ours", against: "theirs", recorded: 2, bound: 1.2, now: 1 }]
     })
   })
