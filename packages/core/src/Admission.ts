@@ -28,7 +28,7 @@ import { addHolder, removeHolder } from "./internal/holders.ts"
 import { Overdue } from "./internal/overdue.ts"
 import type { Permits } from "./internal/permits.ts"
 import { Refusals } from "./internal/refusals.ts"
-import { isSuspendable, suspend } from "./internal/runLoop.ts"
+import { isRunLoopKnown, suspend } from "./internal/runLoop.ts"
 import { Watch } from "./internal/watch.ts"
 import { Call, type Entry, Lease } from "./Lease.ts"
 import { Observer } from "./Observer.ts"
@@ -201,7 +201,7 @@ export class Admission<A, out E = unknown> {
   wait(lease: Lease<A>): Effect.Effect<any, any, any> {
     const fiber = lease.fiber!
     const isTraced = fiber.cache.tracerEnabled && fiber.cache.span !== undefined
-    if (isSuspendable && !isTraced) return this.#queue(lease, undefined) ?? suspend(fiber)
+    if (isRunLoopKnown && !isTraced) return this.#queue(lease, undefined) ?? suspend(fiber)
     // What the store could not do a moment ago it need not try again for this caller.
     if (this.lifecycle === "open" && !lease.request.isOptional) {
       const refusal = this.store.refusal(lease)

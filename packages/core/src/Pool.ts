@@ -18,7 +18,7 @@ import * as Tracer from "effect/Tracer"
 import { Admission, type Lines, type Settings } from "./Admission.ts"
 import { check, Checks, type InvalidOptions } from "./InvalidOptions.ts"
 import { atCallSite, captureCallSite } from "./internal/callSite.ts"
-import { isSuspendable } from "./internal/runLoop.ts"
+import { isRunLoopKnown } from "./internal/runLoop.ts"
 import { addFinalizerUnsafe, removeFinalizerUnsafe } from "./internal/scope.ts"
 import * as Layout from "./Layout.ts"
 import * as Lease from "./Lease.ts"
@@ -126,7 +126,7 @@ export const open = <A, E, S extends Store<A, E>>(definition: {
       if (name !== asked) {
         yield* Effect.logWarning(`A pool named "${asked}" is open already; this one is called "${name}"`)
       }
-      if (!isSuspendable && !isTold) {
+      if (!isRunLoopKnown && !isTold) {
         isTold = true
         yield* Effect.logDebug("This version of Effect has a run loop that pools do not know: leases take longer")
       }

@@ -101,7 +101,7 @@ const push = (frame: Frame, fiber: AnyFiber): void => {
 
 /** Installs the frame on the fiber that is running, and evaluates it. */
 export const enter = (frame: Frame, fiber: AnyFiber): AnyEffect => {
-  if (!isKnown) {
+  if (!isRunLoopKnown) {
     return Effect.onExitPrimitive(frame as never, (exit) => {
       frame.onExit(exit)
       return undefined
@@ -113,7 +113,8 @@ export const enter = (frame: Frame, fiber: AnyFiber): AnyEffect => {
 
 /**
  * What to answer the run loop with, so that the fiber is suspended until {@link proceed}, which must not come in the same
- * step. Only if it {@link isSuspendable}. Whoever does it has to know, by a frame, when that fiber has been interrupted.
+ * step. Only if the {@link isRunLoopKnown run loop is known}. Whoever does it has to know, by a frame, when that fiber has
+ * been interrupted.
  */
 export const suspend = (fiber: AnyFiber): AnyEffect => internals(fiber).yieldWith(nothing)
 
@@ -188,7 +189,5 @@ const tryAll = (): boolean => {
   }
 }
 
-const isKnown = tryAll()
-
-/** Whether a fiber can be suspended by hand. */
-export const isSuspendable = isKnown
+/** Whether all of this works here. If not, no fiber is to be suspended by hand. */
+export const isRunLoopKnown = tryAll()
