@@ -541,10 +541,7 @@ export class Admission<A, out E = unknown> {
     lease.waiter = waiter
     this.waiters.add(waiter)
     if (isOptional) this.#optional++
-    if (timeout === Infinity) {
-      // There will be no timeout to say so.
-      this.#warnIfNested(lease)
-    } else {
+    if (timeout !== Infinity) {
       this.#deadlines.add(waiter)
       this.#deadline.set(waiter.deadline)
     }
@@ -557,6 +554,8 @@ export class Admission<A, out E = unknown> {
         at: this.clock.wall(now)
       })
     }
+    // There will be no timeout to say so. Who hears that it waits may have ended that.
+    if (timeout === Infinity && lease.state === "waiting") this.#warnIfNested(lease)
   }
 
   #dequeue(waiter: Waiter<A>): void {

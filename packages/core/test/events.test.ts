@@ -213,6 +213,27 @@ describe("a listener that acts on what it hears", () => {
     })
   )
 
+  it.effect(
+    "hears that somebody waits before it hears that he may wait for himself, and not of who waits no more",
+    () =>
+      Effect.gen(function* () {
+        const pool = yield* open({ max: 1, acquireTimeout: Infinity })
+        const told: Array<string> = []
+        pool.admission.observer.listen(({ _tag }) => told.push(_tag))
+        const nested = yield* fork(Pool.use(pool, () => Pool.use(pool, () => Effect.void)))
+        assert.deepStrictEqual(told, ["LeaseAcquired", "WaitStarted", "NestedAcquire"])
+        yield* Fiber.interrupt(nested)
+        told.length = 0
+        const scope = yield* Scope.make()
+        pool.admission.observer.listen(({ _tag }) => {
+          if (_tag === "WaitStarted") Effect.runFork(Scope.close(scope, Exit.void))
+        })
+        const ended = yield* fork(Pool.use(pool, () => Scope.provide(Pool.get(pool), scope)))
+        assert.isTrue(Exit.hasInterrupts(yield* Fiber.await(ended)))
+        assert.deepStrictEqual(told, ["LeaseAcquired", "WaitStarted", "WaitEnded", "LeaseReleased"])
+      })
+  )
+
   it.effect("may suspend the pool in the middle of a round, and nobody else is served", () =>
     Effect.gen(function* () {
       const pool = yield* open({ max: 1 })
