@@ -56,7 +56,7 @@ export interface Attempt<A, E> {
    * attempt that the closing pool has called off.
    */
   readonly failed: (cause: Cause.Cause<E | PoolError>, now: number, startedAt: number) => void
-  /** What an attempt without success had opened is closed, or has been given up: its permit is free. */
+  /** What an attempt without success had opened is closed, or has been given up: its place is free. */
   readonly cleaned?: (() => void) | undefined
   /** Nothing of an attempt without success goes on any more, not even of one that had been given up. */
   readonly gone?: (() => void) | undefined
@@ -69,10 +69,12 @@ export interface Attempt<A, E> {
  * @since 0.1.0
  */
 export interface EndOptions {
-  /** Its permit is free: its scope has closed with this result, or has been given up. */
+  /** Its place is free: its scope has closed with this result, or has been given up. */
   readonly ended?: ((exit: Exit.Exit<unknown, unknown> | undefined) => void) | undefined
   /** Its scope has closed, with this result. */
   readonly gone?: ((exit: Exit.Exit<unknown, unknown>) => void) | undefined
+  /** As `ended`, when that has been told and its permit is back: for those who go on in this very step. */
+  readonly settled?: ((exit: Exit.Exit<unknown, unknown> | undefined) => void) | undefined
 }
 
 /**
@@ -198,7 +200,7 @@ export class Supply<A, E> {
   /**
    * Ends an item that is no longer counted as idle or used. When its permit is free, those who wait are served.
    */
-  end(item: Ending, reason: DestroyReason, { ended, gone }: EndOptions = {}): void {
+  end(item: Ending, reason: DestroyReason, { ended, gone, settled }: EndOptions = {}): void {
     const { clock, observer } = this.#admission
     this.#admission.destroying++
     observer.destroyed[reason]++
@@ -208,7 +210,8 @@ export class Supply<A, E> {
         ended?.(exit)
         observer.emit({ _tag: "ItemDestroyed", item: item.id, reason, age })
       },
-      gone
+      gone,
+      settled
     })
     // It may have been the last that was out; its end may take a while.
     this.#admission.changed()
@@ -246,7 +249,7 @@ export class Supply<A, E> {
     exit: Exit.Exit<unknown, unknown>,
     item: Ended,
     places: number,
-    { ended, gone }: EndOptions
+    { ended, gone, settled }: EndOptions
   ): void {
     const admission = this.#admission
     admission.background.run({
@@ -255,9 +258,11 @@ export class Supply<A, E> {
       timeout: this.#options.destroyTimeout,
       done: (exit) => {
         admission.destroying--
-        admission.permits?.give(places)
         ended?.(exit)
+        // Others may have it at once, and tell of that: so this end is told before.
+        admission.permits?.give(places)
         if (exit !== undefined) gone?.(exit)
+        settled?.(exit)
         if (exit === undefined) this.#endFailed(item, Cause.fail(`took longer than ${this.#options.destroyTimeout} ms`))
         else if (Exit.isFailure(exit)) this.#endFailed(item, exit.cause)
         admission.changed()

@@ -287,8 +287,9 @@ export class SynchronousStore<A, E> implements Store<A, E> {
       this.failed("destroy", item, Cause.die(error))
     }
     admission.destroying--
-    admission.permits?.give(1)
     observer.emit({ _tag: "ItemDestroyed", item: item.id, reason, age: clock.now() - item.createdAt })
+    // Others may have it at once, and tell of that: so this end is told before.
+    admission.permits?.give(1)
     admission.changed()
     admission.serve()
   }

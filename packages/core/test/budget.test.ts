@@ -17,6 +17,7 @@ interface Given {
   readonly minimum?: number
   readonly weight?: number
   readonly acquireTimeout?: number
+  readonly destroy?: () => void
 }
 
 /** A pool of objects under a budget. */
@@ -33,7 +34,11 @@ const openPool = (budget: Budget.Budget, given: Given = {}) =>
     },
     closeGrace: 0,
     store: (admission: Admission.Admission<object, never>) =>
-      new SynchronousStore.SynchronousStore<object, never>(admission, { make: () => ({}), failure: Cause.die })
+      new SynchronousStore.SynchronousStore<object, never>(admission, {
+        make: () => ({}),
+        failure: Cause.die,
+        destroy: given.destroy
+      })
   })
 
 const hold = Effect.fnUntraced(function* (pool: AnyPool) {
@@ -68,6 +73,21 @@ const memberOf = (given: Partial<Budget.Member> = {}): Budget.Member => ({
 const sizes = (...pools: ReadonlyArray<AnyPool>) => pools.map(({ admission }) => admission.live)
 
 describe("a budget", () => {
+  it.effect("has the end of an item told before the item that has its permit", () =>
+    Effect.gen(function* () {
+      const budget = yield* Budget.make({ max: 1 })
+      const pool = yield* openPool(budget)
+      const { item, release } = yield* hold(pool)
+      const waiter = yield* fork(Pool.use(pool, Effect.succeed))
+      const told: Array<string> = []
+      pool.admission.observer.listen(({ _tag }) => _tag.startsWith("Item") && told.push(_tag))
+      yield* Pool.invalidate(pool, item)
+      yield* release
+      assert.notStrictEqual(yield* Fiber.join(waiter), item)
+      assert.deepStrictEqual(told, ["ItemDestroyed", "ItemCreating", "ItemCreated"])
+    })
+  )
+
   it.effect("bounds its pools together", () =>
     Effect.gen(function* () {
       const budget = yield* Budget.make({ name: "files", max: 3 })

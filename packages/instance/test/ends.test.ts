@@ -1,5 +1,5 @@
 /** Ends that set off other ends. */
-import { PoolRegistry } from "@effect-pools/core"
+import { Budget, PoolRegistry } from "@effect-pools/core"
 import { InstancePool } from "@effect-pools/instance"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -133,6 +133,29 @@ describe("a pool that closes", () => {
         expectGone(world, 1, 2)
         expect(world.pool.admission.observer).toMatchObject({ acquired: 2, released: 2 })
       }
+    })
+  )
+})
+
+describe("under a budget", () => {
+  it.effect("the end of an instance is told before the one that has its permit", () =>
+    Effect.gen(function* () {
+      const budget = yield* Budget.make({ max: 1 })
+      const { pool } = yield* numbered(() => Effect.void, { max: 2, onExhausted: "wait", budget })
+      const told: Array<string> = []
+      pool.admission.observer.listen(({ _tag }) => _tag.startsWith("Item") && told.push(_tag))
+      yield* fork(InstancePool.use(pool, () => Effect.sleep(10)))
+      yield* fork(InstancePool.use(pool, () => Effect.void))
+      yield* TestClock.adjust(10)
+      yield* settle
+      expect(told).toEqual([
+        "ItemCreating",
+        "ItemCreated",
+        "ItemDestroyed",
+        "ItemCreating",
+        "ItemCreated",
+        "ItemDestroyed"
+      ])
     })
   )
 })

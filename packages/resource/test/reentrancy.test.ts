@@ -6,7 +6,7 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import { TestClock } from "effect/testing"
-import { counts, fork, open, outcome, type Probe, rest, settle, told, type World } from "./support.ts"
+import { counts, fork, open, outcome, type Probe, rest, settle, tags, told, type World } from "./support.ts"
 
 /** A resource whose steps are what a test says. */
 const made = <E, E2>(
@@ -326,6 +326,68 @@ describe("an invalidated resource", () => {
       expect(outcome(next)).toBe(2)
       expect(yield* a.use()).toBe(2)
       expect((yield* ResourcePool.stats(world.pool)).destroyed.invalidated).toBe(2)
+    })
+  )
+})
+
+describe("who goes on in the very step in which a release ends", () => {
+  const released = Effect.fnUntraced(function* (then: (a: Probe, b: Probe) => Effect.Effect<unknown, unknown>) {
+    const world = yield* open({ max: 1 })
+    const [a, b] = (yield* world.probes("a b")) as [Probe, Probe]
+    a.release = 10
+    yield* a.use()
+    const fiber = yield* fork(Effect.andThen(Resource.release(a.resource), then(a, b)))
+    yield* TestClock.adjust(10)
+    yield* settle
+    a.release = "ok"
+    return { world, fiber }
+  })
+
+  it.effect("may release it again, which is nothing to do", () =>
+    Effect.gen(function* () {
+      const { fiber } = yield* released((a) => Resource.release(a.resource))
+      expect(outcome(fiber)).toBeUndefined()
+    })
+  )
+
+  it.effect("may have it again without waiting", () =>
+    Effect.gen(function* () {
+      const { fiber } = yield* released((a) => a.use({ wait: false }))
+      expect(outcome(fiber)).toBe(2)
+    })
+  )
+
+  it.effect("may use its place for another, which is told after that end", () =>
+    Effect.gen(function* () {
+      const { fiber, world } = yield* released((_, b) => b.use())
+      expect(outcome(fiber)).toBe(1)
+      expect(tags(world).filter((tag) => tag === "ItemCreated" || tag === "ItemDestroyed")).toEqual([
+        "ItemCreated",
+        "ItemDestroyed",
+        "ItemCreated"
+      ])
+    })
+  )
+})
+
+describe("who hears that the holder of a resource has lost it", () => {
+  it.effect("may release that as well: it is released once, and both are told", () =>
+    Effect.gen(function* () {
+      const world = yield* open({ max: 1 })
+      const a = yield* world.probe("a")
+      const { end } = yield* a.hold()
+      yield* settle
+      const told: Array<string> = []
+      world.pool.admission.observer.listen(({ _tag }) => {
+        if (_tag !== "LeaseReleased" || told.length > 0) return
+        told.push("asked")
+        Effect.runFork(Effect.tap(Resource.release(a.resource), () => Effect.sync(() => told.push("released"))))
+      })
+      yield* Resource.release(a.resource)
+      yield* end
+      expect(told).toEqual(["asked", "released"])
+      expect(a.releases).toBe(1)
+      expect(counts(world)).toEqual(rest)
     })
   )
 })

@@ -50,6 +50,9 @@ class Allocation implements Lease.Entry<any>, Supply.Ending, LinkedList.Linked<A
 /** `overdue` is being released still, when that has been given up. */
 type State = "released" | "allocating" | "idle" | "used" | "releasing" | "overdue"
 
+/** Is told how a release has ended; `undefined` if it was given up. */
+type Watcher = (exit: Exit.Exit<unknown, unknown> | undefined) => void
+
 /** One resource, as its pool sees it. */
 export class Holding extends Place {
   readonly name: string
@@ -59,8 +62,8 @@ export class Holding extends Place {
   allocation: Allocation | undefined = undefined
   /** It is to be released when it is first put back. */
   isScheduled = false
-  /** Who wants to know what becomes of the release that is going on. */
-  watchers: Set<(exit: Exit.Exit<unknown, unknown> | undefined) => void> | undefined = undefined
+  /** Who wants to know what becomes of the release that is going on: each release has its own. */
+  watchers: Set<Watcher> | undefined = undefined
 
   constructor({ name, weight }: CheckedResource, allocate: Effect.Effect<unknown, unknown, Scope.Scope>) {
     super(weight)
@@ -282,8 +285,10 @@ export class ResourceStore implements Store.Store<any, any> {
 
   // Releasing --------------------------------------------------------------------------------------------------------
 
-  #release(allocation: Allocation, reason: PoolEvent.DestroyReason): void {
+  #release(allocation: Allocation, reason: PoolEvent.DestroyReason, watching: ReadonlyArray<Watcher> = []): void {
     const { resource } = allocation
+    const watchers = new Set(watching)
+    resource.watchers = watchers
     this.#allocations.delete(allocation)
     // To its holder it is as if he had put it back.
     if (reason === "released") allocation.holder?.revoke()
@@ -303,23 +308,24 @@ export class ResourceStore implements Store.Store<any, any> {
         this.#leaving -= resource.weight
         this.#taken -= resource.weight
         if (exit === undefined) this.#set(resource, "overdue")
-        const { watchers } = resource
-        resource.watchers = undefined
-        if (watchers !== undefined) for (const watcher of watchers) watcher(exit)
       },
       gone: () => {
         this.#set(resource, "released")
         this.#admission.serve()
+      },
+      settled: (exit) => {
+        if (resource.watchers === watchers) resource.watchers = undefined
+        for (const watcher of watchers) watcher(exit)
       }
     })
   }
 
   /** Releases a resource, under its holder if it has one; or waits for the release that is going on. */
-  release(resource: Holding, done: (exit: Exit.Exit<unknown, unknown> | undefined) => void): () => void {
-    const watchers = (resource.watchers ??= new Set())
-    watchers.add(done)
-    if (resource.allocation !== undefined) this.#release(resource.allocation, "released")
-    return () => watchers.delete(done)
+  release(resource: Holding, done: Watcher): () => void {
+    const { allocation } = resource
+    if (allocation !== undefined && this.#allocations.has(allocation)) this.#release(allocation, "released", [done])
+    else resource.watchers!.add(done)
+    return () => resource.watchers?.delete(done)
   }
 
   /** Releases a resource now if it is idle, and else when it is put back. */
