@@ -175,7 +175,13 @@ export class Admission<A, out E = unknown> {
    * places that it takes.
    */
   claim(urgency: Urgency, places = 1): boolean {
-    return this.live < this.max && (this.permits === undefined || this.permits.claim(urgency, places))
+    if (this.live >= this.max) return false
+    if (this.permits === undefined) return true
+    if (!this.permits.claim(urgency, places)) return false
+    // For them others may have given up items, whose ends are the application's own, and may have used this pool.
+    if (this.live < this.max && this.lifecycle !== "closed") return true
+    this.permits.putDown()
+    return false
   }
 
   // The lease path ---------------------------------------------------------------------------------------------------

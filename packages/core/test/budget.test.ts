@@ -73,6 +73,24 @@ const memberOf = (given: Partial<Budget.Member> = {}): Budget.Member => ({
 const sizes = (...pools: ReadonlyArray<AnyPool>) => pools.map(({ admission }) => admission.live)
 
 describe("a budget", () => {
+  it.effect("has others give up items whose ends use the pool that asks: that has no more items than it may", () =>
+    Effect.gen(function* () {
+      const budget = yield* Budget.make({ max: 2 })
+      const asking = yield* openPool(budget, { max: 1 })
+      let isFirst = true
+      const destroy = () => {
+        if (isFirst) Effect.runFork(Pool.use(asking, () => Effect.never))
+        isFirst = false
+      }
+      const other = yield* openPool(budget, { destroy })
+      for (const { release } of [yield* hold(other), yield* hold(other)]) yield* release
+      const waiter = yield* fork(Pool.use(asking, () => Effect.void))
+      assert.deepInclude(asking.admission, { live: 1, used: 1, pending: 1 })
+      assert.isUndefined(waiter.pollUnsafe())
+      assert.strictEqual(budget.statsUnsafe().free, 2 - asking.admission.live - other.admission.live)
+    })
+  )
+
   it.effect("has the end of an item told before the item that has its permit", () =>
     Effect.gen(function* () {
       const budget = yield* Budget.make({ max: 1 })

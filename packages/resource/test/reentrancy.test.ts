@@ -1,4 +1,5 @@
 /** Callbacks that use the pool they belong to. */
+import { Budget } from "@effect-pools/core"
 import { Resource, ResourcePool } from "@effect-pools/resource"
 import { describe, expect, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
@@ -326,6 +327,40 @@ describe("an invalidated resource", () => {
       expect(outcome(next)).toBe(2)
       expect(yield* a.use()).toBe(2)
       expect((yield* ResourcePool.stats(world.pool)).destroyed.invalidated).toBe(2)
+    })
+  )
+})
+
+describe("a resource for which others are released", () => {
+  it.effect("is allocated once, also if one of their releases uses it", () =>
+    Effect.gen(function* () {
+      const budget = yield* Budget.make({ max: 2 })
+      const asking = yield* open({ max: 2, budget })
+      const a = yield* asking.probe("a")
+      const other = yield* open({ max: 2, budget })
+      for (const name of ["x", "y"]) {
+        const release = Effect.sync(() => void (name === "x" && Effect.runFork(a.use())))
+        yield* use(yield* made(other, name, { release }))
+      }
+      const refused = yield* Effect.exit(a.use({ acquireTimeout: 0 }))
+      yield* settle
+      expect(told(refused)).toBe("Exhausted")
+      expect(a.allocations).toBe(1)
+      expect(counts(asking)).toEqual({ ...rest, idle: 1, taken: 1 })
+      expect(budget.statsUnsafe().free).toBe(1)
+    })
+  )
+
+  it.effect("is not allocated if one of their releases leaves no room for it", () =>
+    Effect.gen(function* () {
+      const budget = yield* Budget.make({ max: 2 })
+      const asking = yield* open({ max: 2, budget })
+      const heavy = yield* asking.probe("heavy", 2)
+      const other = yield* open({ max: 1, budget })
+      yield* use(yield* made(other, "x", { release: Effect.orDie(ResourcePool.resize(asking.pool, { max: 1 })) }))
+      expect(told(yield* Effect.exit(heavy.use()))).toBe("Exhausted")
+      expect(heavy.allocations).toBe(0)
+      expect(budget.statsUnsafe().free).toBe(2)
     })
   )
 })

@@ -75,7 +75,7 @@ export class Permits {
     const permits = places * this.share.weight
     if (this.#inHand >= permits) return true
     // Nobody holds a part while he waits for the rest: two who did so would wait for each other.
-    this.#putDown()
+    this.putDown()
     if (urgency === "line") {
       this.#isAsking = this.isInLine = true
       this.#wanted = permits
@@ -88,7 +88,8 @@ export class Permits {
     return this.#inHand >= permits
   }
 
-  #putDown(): void {
+  /** Gives back what it has been given for items that are not being made. */
+  putDown(): void {
     const permits = this.#inHand
     if (permits === 0) return
     this.#inHand = 0
@@ -129,7 +130,7 @@ export class Permits {
 
   /** The round is over: what it did not need is others'. */
   settle(): void {
-    this.#putDown()
+    this.putDown()
     if (!this.isInLine || this.#isAsking) return
     this.isInLine = false
     this.#seat.withdraw()

@@ -181,11 +181,13 @@ export class ResourceStore implements Store.Store<any, any> {
     const first = this.#line.first()
     if (first === undefined) return false
     const resource = resourceOf(first.lease)!
-    if (resource.state === "released" && this.#taken + resource.weight <= admission.max) {
-      const mayAllocate = admission.claim("line", resource.weight)
-      if (mayAllocate) this.#allocate(resource)
+    if (this.#canAllocate(resource)) {
+      const hasPermits = admission.claim("line", resource.weight)
+      // To have them given, others may have been released, and anything be done with this one.
+      if (!this.#canAllocate(resource)) return true
+      if (hasPermits) this.#allocate(resource)
       else this.#giveUpOwn(resource)
-      return mayAllocate
+      return hasPermits
     }
     if (resource.state === "idle") {
       // Sees to the rest as well.
@@ -194,6 +196,11 @@ export class ResourceStore implements Store.Store<any, any> {
     }
     if (this.#idle.head === undefined) return false
     return this.#line.takeable === 0 ? this.#makeRoom() : this.#passOn()
+  }
+
+  /** Whether there is a place for it. */
+  #canAllocate({ state, weight }: Holding): boolean {
+    return state === "released" && this.#taken + weight <= this.#admission.max
   }
 
   /** Has an idle resource released if there are too few places for those in line. */
@@ -436,7 +443,9 @@ export class ResourceStore implements Store.Store<any, any> {
     const { creating, lifecycle, max } = this.#admission
     if (lifecycle !== "open" || creating > 0 || this.#line.ready > 0 || resource.state !== "released") return
     if (this.#taken + this.#line.wanted + resource.weight > max) return
-    if (this.#admission.claim("now", resource.weight)) this.#allocate(resource)
+    if (!this.#admission.claim("now", resource.weight)) return
+    if (this.#canAllocate(resource)) this.#allocate(resource)
+    else this.#admission.permits?.putDown()
   }
 
   mayOffer(): boolean {
