@@ -12,6 +12,7 @@ import { makeObserved } from "./cases/observed.ts"
 import { makePeers } from "./cases/peers.ts"
 import { makePlugins } from "./cases/plugins.ts"
 import { makeResourceCases } from "./cases/resources.ts"
+import { makeRunaways } from "./cases/runaways.ts"
 import { makeScoped } from "./cases/scoped.ts"
 import { makeSemaphores } from "./cases/semaphores.ts"
 import { makeShared } from "./cases/shared.ts"
@@ -36,6 +37,7 @@ export const groups: Record<string, MakeCases> = {
   instances: makeInstances,
   "lock-free": makeLockFree,
   plugins: makePlugins,
+  runaways: makeRunaways,
   arenas: makeArenas,
   resources: makeResourceCases,
   shared: makeShared,

@@ -72,6 +72,12 @@ export const inPlainCode = (name: string, next: () => void): Contender => ({
   }
 })
 
+/** What is not run, but known or asked for, in milliseconds per operation. */
+export const fixed = (name: string, millis: number): Contender => ({
+  name,
+  run: (operations) => Promise.resolve(operations * millis)
+})
+
 const times = (count: number, next: () => Effect.Effect<unknown, unknown>): Effect.Effect<void, unknown> => {
   let left = count
   return Effect.whileLoop({

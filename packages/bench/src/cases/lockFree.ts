@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Pool from "effect/Pool"
 import type * as Scope from "effect/Scope"
 import type { Case, Contender } from "../harness.ts"
-import { inOneFiber } from "../loops.ts"
+import { fixed, inOneFiber } from "../loops.ts"
 import type { Effort } from "../settings.ts"
 
 interface Thing {
@@ -42,11 +42,6 @@ const inPlainCode = (name: string, leases: (count: number) => number): Contender
 })
 
 const turn = Promise.resolve()
-
-const fixed = (name: string, nanoseconds: number): Contender => ({
-  name,
-  run: (operations) => Promise.resolve((operations * nanoseconds) / 1e6)
-})
 
 /** A stack and no more: nothing is counted, and nothing told apart that goes wrong. */
 const bareStack = (count: number, stack: Array<Thing>): number => {
@@ -119,7 +114,7 @@ export const makeLockFree = Effect.fnUntraced(function* ({
       inPlainCode("array pop + push", (count) => bareStack(count, bare)),
       inPlainCode("array pop + push, with a guard", (count) => guardedStack(count, withGuards)),
       inPlainCode("LockFreePool.getUnsafe", (count) => guarded(count, pool)),
-      fixed("31 ns", ORIGINAL)
+      fixed("31 ns", ORIGINAL / 1e6)
     ],
     comparisons: [
       {
