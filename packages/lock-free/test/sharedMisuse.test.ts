@@ -4,6 +4,7 @@ import { InvalidOptions } from "@effect-pools/core"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Logger from "effect/Logger"
 import * as Scope from "effect/Scope"
 import { TestClock } from "effect/testing"
 import { CLOSED_AT, TURNSTILE_AT } from "../src/internal/sharedLayout.ts"
@@ -75,6 +76,31 @@ describe("reclaiming", () => {
       leased[Symbol.dispose]()
       expect(yield* SharedPool.stats(other)).toMatchObject({ used: 1, details: { ownUsed: 0 } })
       SharedPool.unclaimUnsafe(pool, kept)
+    })
+  )
+
+  it.live("a slot whose loss somebody hears of, and suspends the pool, is there for who waits when it goes on", () =>
+    Effect.gen(function* () {
+      const pool = yield* SharedPool.make(small)
+      const suspending = Logger.make(() => other?.admission.suspend())
+      let other: SharedPool.SharedPool | undefined
+      other = yield* attachAs(pool, 77, { name: "other", wait: true }).pipe(Effect.provide(Logger.layer([suspending])))
+      const lost = SharedPool.claimUnsafe(other)
+      yield* SharedPool.reclaim(pool, 77)
+      const [first, second] = [SharedPool.claimUnsafe(pool), SharedPool.claimUnsafe(pool)]
+      expect([first, second]).toContain(lost)
+      const waiter = yield* Effect.forkChild(
+        SharedPool.use(other, ({ index }) => Effect.succeed(index)),
+        { startImmediately: true }
+      )
+      SharedPool.unclaimUnsafe(pool, lost)
+      while (other.admission.lifecycle === "open") yield* Effect.sleep("1 millis")
+      expect(other.admission).toMatchObject({ lifecycle: "suspended", pending: 1, used: 0 })
+      expect(yield* SharedPool.stats(pool)).toMatchObject({ used: 1, idle: 1 })
+      yield* SharedPool.resume(other)
+      expect(yield* Fiber.join(waiter)).toBe(lost)
+      SharedPool.unclaimUnsafe(pool, first === lost ? second : first)
+      expect(yield* SharedPool.stats(pool)).toMatchObject({ used: 0, idle: 2 })
     })
   )
 

@@ -101,7 +101,9 @@ export class SharedStore implements Store.Store<Slot, never> {
   /** Takes a slot by its number, which counts as used; -1 if there is none. */
   claim(): number {
     const slot = this.#takeSlot()
-    if (slot >= 0) this.#holds[slot] = BY_NUMBER
+    if (slot < 0) return -1
+    this.#holds[slot] = BY_NUMBER
+    this.slots.countAcquired()
     return slot
   }
 
@@ -110,16 +112,25 @@ export class SharedStore implements Store.Store<Slot, never> {
     if (admission.used >= admission.max) return -1
     const slot = slots.take()
     if (slot < 0) return -1
-    if (this.#holds[slot] !== NOT) this.#lose(slot)
     admission.used++
-    slots.countAcquired()
+    if (this.#holds[slot] !== NOT) this.#lose(slot)
     return slot
+  }
+
+  /** Gives back a slot that needs no cleaning; `false` if it is not this thread's any more. */
+  #putBack(slot: number): boolean {
+    const { admission, slots } = this
+    admission.used--
+    const isGiven = slots.give(slot)
+    if (admission.lifecycle !== "open") admission.changed()
+    return isGiven
   }
 
   #lease(slot: number): SlotEntry {
     const entry = this.entryOf(slot)
     this.#holds[slot] = BY_LEASE
     this.#leased.addLast(entry)
+    this.slots.countAcquired()
     return entry
   }
 
@@ -155,10 +166,7 @@ export class SharedStore implements Store.Store<Slot, never> {
     const { admission } = this
     if (this.#cleans || admission.waiters.size > 0) return this.#giveClean(this.entryOf(slot))
     this.#holds[slot] = NOT
-    admission.used--
-    const isGiven = this.slots.give(slot)
-    if (admission.lifecycle !== "open") admission.changed()
-    return isGiven
+    return this.#putBack(slot)
   }
 
   /** Whether there is a slot of that number by now. */
@@ -195,10 +203,15 @@ export class SharedStore implements Store.Store<Slot, never> {
       this.#turns = 0
       if (this.slots.othersSleep) return false
     }
-    const entry = this.#lease(slot)
-    this.slots.countAcquired()
-    if (!admission.offer(entry, admission.clock.now())) throw new Error("BUG: nobody took a slot that was waited for")
+    this.#offer(slot)
     return true
+  }
+
+  /** Gives a slot to who waits. */
+  #offer(slot: number): void {
+    const { admission } = this
+    const entry = this.#lease(slot)
+    if (!admission.offer(entry, admission.clock.now())) throw new Error("BUG: nobody took a slot that was waited for")
   }
 
   entryOf(slot: number): SlotEntry {
@@ -242,10 +255,16 @@ export class SharedStore implements Store.Store<Slot, never> {
   #serve(): boolean {
     let isServed = false
     while (this.#isWanted) {
-      const entry = this.take()
-      if (entry === undefined) break
+      const slot = this.#takeSlot()
+      if (slot < 0) break
+      const { lifecycle, waiters } = this.admission
+      if (lifecycle !== "open" || waiters.size === 0) {
+        // Who has heard that it was lost before has suspended the pool, or ended the wait.
+        this.#putBack(slot)
+        break
+      }
       isServed = true
-      this.admission.offer(entry, this.admission.clock.now())
+      this.#offer(slot)
     }
     return isServed
   }
