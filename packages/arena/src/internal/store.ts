@@ -18,6 +18,10 @@ export class ArenaStore<M extends ArenaMemory> extends SynchronousStore.Synchron
   readonly options: Checked<M>
   readonly lending: Lending<M>
   readonly #housekeeping: Background.Alarm
+  /** For how long an arena lies idle before there is something to do. */
+  readonly #patience: number
+  /** When the housekeeping is due; `Infinity` while nothing is to be done. */
+  #due = Infinity
   /** Bytes returned to the operating system so far. */
   #released = 0
   /** The most bytes that one unit of work has used, among arenas that are gone. */
@@ -39,14 +43,16 @@ export class ArenaStore<M extends ArenaMemory> extends SynchronousStore.Synchron
     this.options = options
     this.keep = options.cap
     this.lending = lending
+    this.#patience = Math.min(options.idleTimeToLive, options.releaseIdleAfter)
     this.#housekeeping = new Background.Alarm(admission.background, admission.clock, (now) => this.#keepHouse(now))
   }
 
   override layIdle(item: Item<M>, now: number): void {
     if (item.value.state === "open") inner(item.value).suspend()
     super.layIdle(item, now)
-    const { idleTimeToLive, releaseIdleAfter } = this.options
-    this.#housekeeping.set(now + Math.min(idleTimeToLive, releaseIdleAfter))
+    const due = now + this.#patience
+    // Not asked of the alarm: a call that the engine does not inline has its numbers made on the heap.
+    if (due < this.#due) this.#keepHouseAt(due)
   }
 
   override end(item: Item<M>, reason: PoolEvent.DestroyReason): void {
@@ -58,10 +64,11 @@ export class ArenaStore<M extends ArenaMemory> extends SynchronousStore.Synchron
   override resized(): void {
     super.resized()
     // Those that were to be kept until now may be overdue.
-    if (this.options.idleTimeToLive !== Infinity) this.#housekeeping.set(this.admission.clock.now())
+    if (this.options.idleTimeToLive !== Infinity) this.#keepHouseAt(this.admission.clock.now())
   }
 
   override shutdown(): void {
+    this.#due = Infinity
     this.#housekeeping.clear()
     super.shutdown()
   }
@@ -117,6 +124,7 @@ export class ArenaStore<M extends ArenaMemory> extends SynchronousStore.Synchron
 
   /** Does what is due to those that lie idle, and sees to it that the rest has its turn. */
   #keepHouse(now: number): void {
+    this.#due = Infinity
     const { idleTimeToLive, releaseIdleAfter } = this.options
     let next = Infinity
     for (const item of Array.from(this.idle).toReversed()) {
@@ -130,7 +138,12 @@ export class ArenaStore<M extends ArenaMemory> extends SynchronousStore.Synchron
       if (releasesAt <= now) this.#release(item)
       next = Math.min(next, endsAt, releasesAt <= now ? Infinity : releasesAt)
     }
-    this.#housekeeping.set(next)
+    this.#keepHouseAt(next)
+  }
+
+  #keepHouseAt(due: number): void {
+    this.#due = Math.min(due, this.#due)
+    this.#housekeeping.set(due)
   }
 
   /** Whether there are more than the pool is to keep at any time. */
