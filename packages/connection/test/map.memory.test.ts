@@ -33,7 +33,7 @@ const isFlat = (
         ...options
       })
       const round = Effect.repeat(cycle(map), { times: units - 1 })
-      const { perUnit } = yield* Footprint.growth({ round, units, rounds: 7 })
+      const { perUnit } = yield* Footprint.growth({ round, units, rounds: 7, bound })
       assert.isBelow(perUnit, bound)
     }).pipe(Effect.scoped)
   )

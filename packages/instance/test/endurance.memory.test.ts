@@ -21,7 +21,7 @@ const use = (pool: InstancePool.InstancePool<Instance>) => InstancePool.use(pool
 
 /** Ten rounds of them, the warm-up included. */
 const growth = (lease: Effect.Effect<unknown, unknown>, units: number) =>
-  Footprint.growth({ round: Effect.repeat(lease, { times: units - 1 }), units, rounds: 8 })
+  Footprint.growth({ round: Effect.repeat(lease, { times: units - 1 }), units, rounds: 8, bound })
 
 const isFlat = (
   name: string,

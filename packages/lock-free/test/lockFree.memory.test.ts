@@ -30,7 +30,7 @@ const kinds: Readonly<Record<string, Effect.Effect<Guards, unknown, Scope.Scope>
 }
 
 const expectNothingLeft = Effect.fnUntraced(function* (guards: Guards, round: Effect.Effect<unknown>) {
-  const { perUnit } = yield* Footprint.growth({ round, units: UNITS, rounds: 8 })
+  const { perUnit } = yield* Footprint.growth({ round, units: UNITS, rounds: 8, bound: BOUND })
   assert.isBelow(perUnit, BOUND)
   assert.strictEqual(guards.abandoned(), 0)
 })

@@ -16,7 +16,7 @@ const use = (resource: Any) => Resource.use(resource, () => Effect.void)
 
 /** Ten rounds of them, the warm-up included. */
 const growth = (cycle: Effect.Effect<unknown, unknown>, units: number) =>
-  Footprint.growth({ round: Effect.repeat(cycle, { times: units - 1 }), units, rounds: 8 })
+  Footprint.growth({ round: Effect.repeat(cycle, { times: units - 1 }), units, rounds: 8, bound })
 
 const isFlat = (
   name: string,

@@ -48,6 +48,35 @@ describe("growth", () => {
     })
   )
 
+  it.effect("above the bound is measured again, and what was kept for a while does not count", () =>
+    Effect.gen(function* () {
+      let rounds = 0
+      const kept: Array<unknown> = []
+      const round = Effect.suspend(() =>
+        ++rounds <= 4 ? work(() => kept.push(new Float64Array(16))) : work((n) => void [n])
+      )
+      const { perUnit, units } = yield* Footprint.growth({ round, units: UNITS, rounds: 2, bound: 64 })
+      assert.isBelow(perUnit, 64)
+      assert.deepStrictEqual({ rounds, units }, { rounds: 6, units: 2 * UNITS })
+      assert.lengthOf(kept, 4 * UNITS)
+    })
+  )
+
+  it.effect("above the bound is told when it was measured three times", () =>
+    Effect.gen(function* () {
+      let rounds = 0
+      const kept: Array<unknown> = []
+      const round = Effect.suspend(() => {
+        rounds++
+        return work(() => kept.push(new Float64Array(16)))
+      })
+      const { perUnit, units } = yield* Footprint.growth({ round, units: UNITS, rounds: 2, bound: 64 })
+      assert.isAbove(perUnit, 128)
+      assert.deepStrictEqual({ rounds, units }, { rounds: 8, units: 2 * UNITS })
+      assert.lengthOf(kept, rounds * UNITS)
+    })
+  )
+
   it.effect("fails as the work fails", () =>
     Effect.gen(function* () {
       assert.strictEqual(yield* Effect.flip(Footprint.growth({ round: Effect.fail("no"), units: 1 })), "no")
@@ -70,6 +99,8 @@ describe("options of growth that make no sense", () => {
         ["rounds", { units: 1, rounds: -1 }],
         ["rounds", { units: 1, rounds: NaN }],
         ["warmUp", { units: 1, warmUp: -1 }],
+        ["bound", { units: 1, bound: -1 }],
+        ["bound", { units: 1, bound: NaN }],
         ["warmup", { units: 1, warmup: 1 }],
         ["round", { units: 1, round: () => Effect.void }]
       ] as const) {

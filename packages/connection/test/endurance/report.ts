@@ -28,7 +28,9 @@ export const start = (group: keyof typeof groups) => {
   // Whoever asks for one that is missing is told.
   for (const { promise } of all) promise.catch(() => {})
 
-  const running = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", child, group])
+  // A thread that compiles beside them takes memory at any time, and more than some cases have in a round.
+  const flags = ["--single-threaded", "--disable-warning=ExperimentalWarning"]
+  const running = spawn(process.execPath, [...flags, child, group])
   let errors = ""
   running.stderr.on("data", (chunk) => (errors += String(chunk)))
   createInterface({ input: running.stdout }).on("line", (line) => {
