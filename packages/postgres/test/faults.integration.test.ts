@@ -542,6 +542,34 @@ describe("a transaction that is left behind", () => {
       assert.notInclude(yield* observer.backends(pool.name), pid)
     })
   )
+
+  it.live("a statement does so also if the server has not read it when it is asked to cancel it", () =>
+    Effect.gen(function* () {
+      const observer = yield* observe(server)
+      let attempts = 0
+      const refuses = () => {
+        attempts++
+        return false
+      }
+      const proxy = yield* makeProxy(server, { refuses })
+      const pool = yield* makePool({ url: undefined, ...server.config, port: proxy.port, max: 1 })
+      const pid = yield* ConnectionPool.use(pool, pidOf)
+      yield* Effect.acquireUseRelease(
+        Effect.sync(() => process.kill(pid, "SIGSTOP")),
+        () =>
+          Effect.gen(function* () {
+            yield* ConnectionPool.use(pool, (connection) =>
+              Effect.forkDetach(Effect.exit(connection.query("SELECT pg_sleep(60)")), { startImmediately: true })
+            )
+            // The session's, and two that ask to cancel.
+            yield* eventually(() => attempts >= 3)
+          }),
+        () => Effect.sync(() => process.kill(pid, "SIGCONT"))
+      )
+      assert.notStrictEqual(yield* ConnectionPool.use(pool, pidOf), pid)
+      assert.notInclude(yield* observer.backends(pool.name), pid)
+    })
+  )
 })
 
 describe("reset", () => {

@@ -1,6 +1,7 @@
 import { PgConnection } from "@effect/sql-pg"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Duplex } from "node:stream"
@@ -26,8 +27,8 @@ const internalsKey = "~@effect/sql-pg/PgConnection/internals"
 
 const inside = (connection: PgConnection.PgConnection): Inside => connection as never
 
-/** How long cancelling what a session still does may hold up its closing. */
-const CANCEL_TIMEOUT = "1 second"
+/** When what a session still does is cancelled again. */
+const again = Schedule.min([Schedule.exponential("10 millis"), Schedule.spaced("200 millis")])
 
 /** `unknown` while a statement is on its way, and when it can't be told. */
 type TransactionStatus = "idle" | "open" | "failed" | "unknown"
@@ -42,7 +43,10 @@ export class Session {
   /** Whether the pool is ending it. */
   isEnding = false
 
-  /** Connects; closing the scope ends when the server has let go, or fails after `closeTimeout`. */
+  /**
+   * Connects. Closing the scope cancels what still runs, for `closeTimeout` at most, and ends when the server has let go, or
+   * fails after as long again.
+   */
   static connect(
     config: PgConnection.Config,
     closeTimeout: Duration.Input,
@@ -54,7 +58,7 @@ export class Session {
         yield* Effect.addFinalizer(() => session.#awaitClosed(closeTimeout))
         const connection = yield* restore(Effect.mapError(PgConnection.make(config), nameConnectionError))
         session.#attach(connection, onRetire)
-        yield* Effect.addFinalizer(() => session.#cancelRunning)
+        yield* Effect.addFinalizer(() => session.#cancelRunning(closeTimeout))
         return [connection, session] as const
       })
     })
@@ -122,13 +126,19 @@ export class Session {
     }
   }
 
-  /** A server that is busy reads its mail later: without this it would go on with what nobody waits for. */
-  readonly #cancelRunning: Effect.Effect<void> = Effect.suspend(() => {
+  /**
+   * A server that is busy reads its mail later: without this it would go on with what nobody waits for. It takes no notice
+   * of a request that comes before it has read the statement, so it is asked again until that has ended.
+   */
+  #cancelRunning(timeout: Duration.Input): Effect.Effect<void> {
     this.isEnding = true
     const connection = this.#connection!
-    if (inside(connection).consumer === undefined) return Effect.void
-    return Effect.ignore(Effect.timeout(Effect.interruptible(connection.interrupt), CANCEL_TIMEOUT))
-  })
+    const isRunning = () => inside(connection).consumer !== undefined
+    if (!isRunning()) return Effect.void
+    const cancel = Effect.suspend(() => (isRunning() ? connection.interrupt : Effect.void))
+    const cancelled = Effect.repeat(cancel, { schedule: again, while: isRunning })
+    return Effect.ignore(Effect.timeout(Effect.interruptible(cancelled), timeout))
+  }
 
   /** The server keeps its end open until the session's process ends, and only then is a new session no excess one. */
   #awaitClosed(timeout: Duration.Input): Effect.Effect<void> {
