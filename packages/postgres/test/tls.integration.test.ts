@@ -2,10 +2,11 @@ import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { ConnectionPool } from "@effect-pools/connection"
 import { PostgresPool } from "@effect-pools/postgres"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as References from "effect/References"
 import * as SqlClient from "effect/sql/SqlClient"
 import { cert, key } from "./certificate.ts"
-import { type Server, startServer } from "./server.ts"
+import { observe, type Server, startServer } from "./server.ts"
 
 let server: Server
 beforeAll(async () => {
@@ -57,9 +58,13 @@ describe("over TLS", () => {
       Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
         const before = yield* sql`SELECT pg_backend_pid() AS pid`
-        yield* Effect.timeoutOption(sql`SELECT pg_sleep(60)`, "50 millis")
+        const sleeper = yield* Effect.forkChild(sql`SELECT pg_sleep(60)`)
+        // A server that has not read it yet would take no notice.
+        const { asleep } = yield* observe(server)
+        yield* Effect.repeat(asleep("secure"), { until: (count) => count === 1 })
+        yield* Fiber.interrupt(sleeper)
         assert.deepStrictEqual(yield* sql`SELECT pg_backend_pid() AS pid`, before)
-      })
+      }).pipe(Effect.scoped)
     )
   )
 
