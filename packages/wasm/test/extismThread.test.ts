@@ -41,14 +41,16 @@ const withFunctions = (user: object) => () => ({
 describe("A call that takes too long", () => {
   live("fails, and its thread has ended then, while others are served", () =>
     Effect.gen(function* () {
-      const pool = yield* open({ callTimeout: "500 millis" })
+      const pool = yield* open({ callTimeout: "1 minute" })
       const neighbour = yield* InstancePool.get(pool)
       let ticks = 0
       const ticking = setInterval(() => ticks++, 1)
       yield* InstancePool.use(pool, (plugin) =>
         Effect.gen(function* () {
           const before = running()
-          const late = yield* Effect.forkChild(told(plugin.call("run_away")), { startImmediately: true })
+          const late = yield* Effect.forkChild(told(plugin.call("run_away", "", { timeout: "500 millis" })), {
+            startImmediately: true
+          })
           for (let n = 0; n < 3; n++) {
             const input = `still here ${n}`
             expect((yield* neighbour.call("echo", input)).text).toBe(input)
@@ -114,7 +116,7 @@ describe("A call that takes too long", () => {
     Effect.gen(function* () {
       let signal: AbortSignal | undefined
       const pool = yield* open({
-        callTimeout: "300 millis",
+        callTimeout: "1 minute",
         functions: withFunctions({
           shout: (context: { signal: AbortSignal }) => {
             signal = context.signal
@@ -122,7 +124,9 @@ describe("A call that takes too long", () => {
           }
         })
       })
-      expect(yield* told(call(pool, "shout", "help"))).toMatchObject({ _tag: "CallTimeout" })
+      // Enough for the thread to come to the host's function.
+      const late = InstancePool.use(pool, (plugin) => plugin.call("shout", "help", { timeout: "2 seconds" }))
+      expect(yield* told(late)).toMatchObject({ _tag: "CallTimeout" })
       expect(signal!.aborted).toBe(true)
       expect(running().length).toBe(0)
       yield* expectIntact(pool)
@@ -133,13 +137,14 @@ describe("A call that takes too long", () => {
     Effect.gen(function* () {
       const answer = yield* Deferred.make<string>()
       const pool = yield* open({
-        callTimeout: "300 millis",
+        callTimeout: "1 minute",
         functions: withFunctions({
           shout: async (context: { store: (text: string) => bigint }) =>
             context.store(await Effect.runPromise(Deferred.await(answer)))
         })
       })
-      expect(yield* told(call(pool, "shout", "help"))).toMatchObject({ _tag: "CallTimeout" })
+      const late = InstancePool.use(pool, (plugin) => plugin.call("shout", "help", { timeout: "300 millis" }))
+      expect(yield* told(late)).toMatchObject({ _tag: "CallTimeout" })
       yield* Deferred.succeed(answer, "late")
       expect(yield* text(pool, "shout", "help")).toBe("late")
       yield* expectAtRest(pool)

@@ -92,13 +92,13 @@ layer(Guest.layer, { timeout: "50 seconds", excludeTestServices: true })("a call
 
 describe("a stream", () => {
   it.live("whose worker owes the next element for too long fails, and what has come is not lost", () =>
-    withPool({ callTimeout: "500 millis" }, (pool) =>
+    withPool({ callTimeout: "2 seconds" }, (pool) =>
       InstancePool.use(pool, (worker) =>
         Effect.gen(function* () {
           const seen: Array<number> = []
           const numbers = worker.Numbers({ count: 5, spinAt: 2 })
           const end = yield* outcome(Stream.runForEach(numbers, (n) => Effect.sync(() => seen.push(n))))
-          expect(end).toMatchObject({ _tag: "CallTimeout", rpc: "Numbers", timeout: 500 })
+          expect(end).toMatchObject({ _tag: "CallTimeout", rpc: "Numbers", timeout: 2000 })
           expect(seen).toEqual([0, 1])
           expect(yield* outcome(Stream.runCollect(numbers))).toMatchObject({ _tag: "CallTimeout" })
           const queue = yield* worker.Numbers({ count: 1 }, { asQueue: true })
