@@ -219,6 +219,7 @@ describe.skipIf(shared === undefined && !canStart)("connections to Redis", () =>
             yield* expectHealthy(pool)
             const before = yield* ConnectionPool.connections(pool)
             yield* spoil(proxy)
+            const timers = yield* watchTimers
             const { exit, took } = yield* timed(ConnectionPool.use(pool, Effect.succeed))
             assert.isTrue(Exit.isSuccess(exit), String(exit))
             if (Exit.isSuccess(exit)) {
@@ -230,7 +231,7 @@ describe.skipIf(shared === undefined && !canStart)("connections to Redis", () =>
             yield* eventually(() => pool.admission.observer.destroyed.validationFailed > 0)
             report(`validation of connections ${name}`, { "validation timeout": validationTimeout, took })
             // They are tried one after the other before a new one is made.
-            assert.isBelow(took, 3 * validationTimeout + MARGIN)
+            assert.isBelow(took, 3 * validationTimeout + MARGIN + timers.total)
             yield* FaultProxy.heal(proxy)
           })
         )
@@ -246,6 +247,7 @@ describe.skipIf(shared === undefined && !canStart)("connections to Redis", () =>
             yield* expectHealthy(pool)
             const before = new Set((yield* ConnectionPool.connections(pool)).map(({ id }) => id))
             yield* spoil(proxy)
+            const timers = yield* watchTimers
             const spoiltAt = performance.now()
             yield* Effect.repeat(Effect.andThen(Effect.sleep("2 millis"), ConnectionPool.connections(pool)), {
               until: (all) => all.length === 3 && all.every(({ id }) => !before.has(id))
@@ -254,7 +256,7 @@ describe.skipIf(shared === undefined && !canStart)("connections to Redis", () =>
             report(`health checks of connections ${name}`, { connections: 3, took })
             assert.strictEqual(pool.admission.observer.destroyed.unhealthy, 3)
             // A connection is given up after two checks that fail, and no more than two are checked at a time.
-            assert.isBelow(took, 2 * 2 * (100 + 100) + 2 * MARGIN)
+            assert.isBelow(took, 2 * 2 * (100 + 100) + 2 * MARGIN + timers.total)
             yield* FaultProxy.heal(proxy)
           })
         )
@@ -267,6 +269,7 @@ describe.skipIf(shared === undefined && !canStart)("connections to Redis", () =>
         yield* withPool(address, { max: 1, via: { ...address, ...proxy.address } }, (pool, observer) =>
           Effect.gen(function* () {
             const id = yield* ConnectionPool.use(pool, idOf)
+            const timers = yield* watchTimers
             for (const end of ["timeout within", "timeout around"] as const) {
               yield* spoil(proxy)
               const stuck =
@@ -275,7 +278,7 @@ describe.skipIf(shared === undefined && !canStart)("connections to Redis", () =>
                   : Effect.timeout(ConnectionPool.use(pool, ping), 200)
               const { exit, took } = yield* timed(stuck)
               assert.isTrue(Exit.isFailure(exit) && Cause.isTimeoutError(Cause.squash(exit.cause)), String(exit))
-              assert.isBelow(took, 200 + MARGIN)
+              assert.isBelow(took, 200 + MARGIN + timers.total)
               assert.notStrictEqual(yield* ConnectionPool.use(pool, idOf), id)
               report(`a stuck command on a connection ${name}, ${end}`, { timeout: 200, took })
             }
@@ -333,7 +336,7 @@ describe.skipIf(shared === undefined && !canStart)("connections to Redis", () =>
             assert.isAtLeast(atDeadline, 20)
             assert.isBelow(latest, PUNCTUAL + timers.latest)
             assert.isAtMost(attempts, OUTAGE / 200 + 5)
-            assert.isBelow(back, 1000 + MARGIN)
+            assert.isBelow(back, 1000 + MARGIN + timers.total)
           })
         )
       }),

@@ -117,10 +117,17 @@ export const timed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     return Effect.map(Effect.exit(effect), (exit) => ({ exit, took: performance.now() - startedAt }))
   })
 
-/** How late timers are that have nothing to do with any pool: the worst of them, in milliseconds, until the scope closes. */
+/**
+ * How late timers are that have nothing to do with any pool: the worst of them, and all together, in milliseconds, until the
+ * scope closes. What a busy machine delays, it delays by no more than that.
+ */
 export const watchTimers = Effect.gen(function* () {
-  const seen = { latest: 0 }
-  const look = Effect.map(timed(Effect.sleep(5)), ({ took }) => (seen.latest = Math.max(seen.latest, took - 5)))
+  const seen = { latest: 0, total: 0 }
+  const look = Effect.map(timed(Effect.sleep(5)), ({ took }) => {
+    const late = Math.max(0, took - 5)
+    seen.latest = Math.max(seen.latest, late)
+    seen.total += late
+  })
   yield* Effect.forkScoped(Effect.forever(look))
   return seen
 })
