@@ -123,8 +123,12 @@ export const timed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
  */
 export const watchTimers = Effect.gen(function* () {
   const seen = { latest: 0, total: 0 }
-  const look = Effect.map(timed(Effect.sleep(5)), ({ took }) => {
-    const late = Math.max(0, took - 5)
+  // From one to the next, so that nothing between them is left out.
+  let last = performance.now()
+  const look = Effect.map(Effect.sleep(5), () => {
+    const now = performance.now()
+    const late = Math.max(0, now - last - 5)
+    last = now
     seen.latest = Math.max(seen.latest, late)
     seen.total += late
   })
