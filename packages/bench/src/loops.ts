@@ -14,6 +14,12 @@ export const inOneFiber = (name: string, next: () => Effect.Effect<unknown, unkn
   }
 })
 
+/** One fiber performs these in turn. */
+export const inTurns = (name: string, effects: ReadonlyArray<Effect.Effect<unknown, unknown>>): Contender => {
+  let turn = 0
+  return inOneFiber(name, () => effects[turn++ % effects.length]!)
+}
+
 /**
  * Many fibers perform `next()` again and again, until they have performed `operations` between them. They are made, and
  * stand at a gate, before the clock starts.

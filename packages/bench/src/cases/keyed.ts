@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as RcMap from "effect/RcMap"
 import type * as Scope from "effect/Scope"
 import type { Case } from "../harness.ts"
-import { inOneFiber } from "../loops.ts"
+import { inOneFiber, inTurns } from "../loops.ts"
 import type { Effort } from "../settings.ts"
 
 const KEYS = Array.from({ length: 10 }, (_, index) => `key ${index}`)
@@ -43,10 +43,7 @@ export const makeKeyed = Effect.fnUntraced(function* ({
     overhead: "empty loop",
     contenders: [
       inOneFiber("empty loop", () => body),
-      ...Object.entries(uses).map(([name, effects]) => {
-        let turn = 0
-        return inOneFiber(name, () => effects[turn++ % effects.length]!)
-      })
+      ...Object.entries(uses).map(([name, effects]) => inTurns(name, effects))
     ],
     comparisons: Object.keys(uses)
       .filter((name) => name !== "RcMap.get")

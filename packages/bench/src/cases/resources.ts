@@ -4,8 +4,8 @@ import { Resource, ResourcePool } from "@effect-pools/resource"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
-import type { Case, Contender } from "../harness.ts"
-import { inOneFiber } from "../loops.ts"
+import type { Case } from "../harness.ts"
+import { inOneFiber, inTurns } from "../loops.ts"
 import { makeOurs } from "../pools.ts"
 import type { Effort } from "../settings.ts"
 
@@ -22,12 +22,6 @@ const makeResources = (count: number, budget?: Budget.Budget) =>
   Effect.flatMap(ResourcePool.make({ max: PLACES, budget }), (pool) =>
     Effect.forEach(Array.from({ length: count }), () => ResourcePool.create(pool, { allocate, release }))
   )
-
-/** They take turns: with more of them than places, each use releases another and allocates this one. */
-const inTurns = (name: string, uses: ReadonlyArray<Effect.Effect<unknown, unknown>>): Contender => {
-  let turn = 0
-  return inOneFiber(name, () => uses[turn++ % uses.length]!)
-}
 
 const usesOf = (resources: ReadonlyArray<Resource.Resource<object>>) =>
   resources.map((resource) => Resource.use(resource, useBody))
