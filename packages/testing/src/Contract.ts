@@ -190,6 +190,7 @@ type Register = (name: string, run: () => Effect.Effect<void, unknown, Scope.Sco
 export const suite = <A>(subject: Subject<A>, it: Runner): void => {
   for (const { name, run, skipped } of cases(subject)) {
     if (skipped === undefined) it.effect(name, () => run)
+    // By design: a case that this kind of pool cannot play is told under its name, with the reason.
     else it.effect.skip(`${name} (skipped: ${skipped})`, () => run)
   }
 }

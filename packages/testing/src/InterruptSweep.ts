@@ -372,6 +372,7 @@ export const suite = <A>(
   const titled = (name: string): string => `an interruption at any step leaks nothing: ${name}`
   for (const { name, run, skipped } of scenarios(subject, options)) {
     if (skipped === undefined) it.live(titled(name), () => Effect.map(run, expectClean), timeout)
+    // By design: a case that this kind of pool cannot play is told under its name, with the reason.
     else it.live.skip(`${titled(name)} (skipped: ${skipped})`, () => Effect.map(run, expectClean), timeout)
   }
   for (const [name, [kind, scenario]] of Object.entries(own)) {
